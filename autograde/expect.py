@@ -1,0 +1,127 @@
+"""Expectations: comparisons on the trusted side whose failure is a sentence to the student.
+
+The hint given to an expectation says what to look at. What the expectation adds (a wrong shape, a wrong type, a
+nan) says what was seen. Neither says the expected value.
+"""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class Unmet(Exception):
+    """An expectation that was not met; its text is the sentence the student reads."""
+
+
+def that(condition: bool, hint: str) -> None:
+    """Expect ``condition``."""
+    if not condition:
+        raise Unmet(hint)
+
+
+def kind(value: Any, types: type | tuple[type, ...], what: str = "The result") -> None:
+    """Expect ``value`` to be of one of these types (bool does not count as a number)."""
+    allowed = types if isinstance(types, tuple) else (types,)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        names = " or ".join(_type_name(t) for t in allowed)
+        raise Unmet(f"{what} should be {names}, but it is {_type_name(type(value))}.")
+
+
+def sequence(value: Any, length: int, what: str = "The result") -> None:
+    """Expect a tuple or list of ``length`` values."""
+    if not isinstance(value, (tuple, list)):
+        raise Unmet(f"{what} should be a tuple of {length} values, but it is {_type_name(type(value))}.")
+    if len(value) != length:
+        raise Unmet(f"{what} should hold {length} values, but it holds {len(value)}.")
+
+
+def equal(actual: Any, expected: Any, hint: str) -> None:
+    """Expect the same plain value (string, integer, None, list or dict of those), type included."""
+    if type(actual) is not type(expected) or actual != expected:
+        raise Unmet(hint)
+
+
+def close(
+    actual: Any,
+    expected: Any,
+    hint: str,
+    *,
+    what: str = "The result",
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> None:
+    """Expect a number or tensor of the same shape and nearly the same values.
+
+    Numbers and tensors without dimensions are alike. The tolerance follows the coarser dtype of the two:
+    1e-9 for float64, 2e-4 for float32, 2e-2 for half precision, relative to each value and, absolutely, to the
+    largest one; ``rtol`` and ``atol`` override it.
+    """
+    seen, wanted = _as_tensor(actual, what), _as_tensor(expected, "The expected value")
+    if seen.shape != wanted.shape:
+        raise Unmet(
+            f"{what} should have the shape {tuple(wanted.shape)}, but it has {tuple(seen.shape)}."
+            if wanted.dim() or seen.dim()
+            else hint
+        )
+    base = max(_tolerance(seen.dtype), _tolerance(wanted.dtype))
+    seen, wanted = seen.to(torch.complex128), wanted.to(torch.complex128)
+    if torch.isnan(torch.view_as_real(seen)).any() and not torch.isnan(torch.view_as_real(wanted)).any():
+        raise Unmet(f"{what} contains nan. {hint}")
+    finite = wanted.abs()[torch.isfinite(wanted.abs())]
+    scale = float(finite.max()) if finite.numel() else 0.0
+    tolerance = (base if atol is None else atol * 1.0) * (scale if atol is None else 1.0)
+    if not torch.allclose(seen, wanted, rtol=base if rtol is None else rtol, atol=tolerance, equal_nan=True):
+        raise Unmet(hint)
+
+
+def shape(value: Any, wanted: tuple[int, ...], what: str = "The result") -> None:
+    """Expect a tensor of this shape."""
+    tensor = _as_tensor(value, what)
+    if tuple(tensor.shape) != tuple(wanted):
+        raise Unmet(f"{what} should have the shape {tuple(wanted)}, but it has {tuple(tensor.shape)}.")
+
+
+def dtype(value: Any, wanted: torch.dtype, what: str = "The result") -> None:
+    """Expect a tensor of this dtype."""
+    kind(value, torch.Tensor, what)
+    if value.dtype != wanted:
+        raise Unmet(f"{what} should keep the dtype {wanted}, but it is {value.dtype}.")
+
+
+def _as_tensor(value: Any, what: str) -> torch.Tensor:
+    if isinstance(value, torch.Tensor):
+        return value
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if isinstance(value, numbers.Number) and not isinstance(value, bool):
+        return torch.tensor(value, dtype=torch.complex128 if isinstance(value, complex) else torch.float64)
+    if isinstance(value, (list, tuple)) and value and all(isinstance(v, numbers.Number) for v in value):
+        return torch.tensor([float(v) for v in value], dtype=torch.float64)
+    raise Unmet(f"{what} should be a number or a tensor, but it is {_type_name(type(value))}.")
+
+
+def _tolerance(dtype: torch.dtype) -> float:
+    if dtype in (torch.float16, torch.bfloat16):
+        return 2e-2
+    return 2e-4 if dtype in (torch.float32, torch.complex64) else 1e-9
+
+
+def _type_name(kind: type) -> str:
+    names = {
+        type(None): "None",
+        torch.Tensor: "a tensor",
+        np.ndarray: "a numpy array",
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        dict: "a dict",
+        tuple: "a tuple",
+        list: "a list",
+        bool: "True or False",
+        complex: "a complex number",
+    }
+    return names.get(kind, f"a {kind.__name__}")

@@ -1,0 +1,1 @@
+"""From Ravines to ResNets: what chapters and assignments import."""
