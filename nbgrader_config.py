@@ -1,0 +1,23 @@
+"""nbgrader's own directories, so that its commands and its formgrader work from the repository's root."""
+
+from pathlib import Path
+
+root = Path(__file__).resolve().parent
+built = Path("_build") / "nbgrader"
+
+# nbgrader makes the last folder of a path, not those above it, and SQLite makes none.
+for folder in ("source", "autograded", "feedback"):
+    (root / built / folder).mkdir(parents=True, exist_ok=True)
+
+c = get_config()  # noqa: F821 - nbgrader puts it here
+
+c.CourseDirectory.course_id = "ravines"
+c.CourseDirectory.root = str(root)
+# The source notebooks, with their solutions, are built from solutions/*/*.py and never committed.
+c.CourseDirectory.source_directory = str(built / "source")
+c.CourseDirectory.release_directory = "notebooks"
+c.CourseDirectory.submitted_directory = str(Path("examples") / "submissions")
+c.CourseDirectory.autograded_directory = str(built / "autograded")
+c.CourseDirectory.feedback_directory = str(built / "feedback")
+c.CourseDirectory.db_url = f"sqlite:///{root / built / 'gradebook.db'}"
+c.ExportPlugin.to = str(root / built / "grades.csv")
