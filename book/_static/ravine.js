@@ -86,7 +86,7 @@ if (typeof document !== "undefined") {
     return node;
   };
 
-  const number = (x) => (x >= 0.01 && x < 100 ? x.toPrecision(3) : x.toExponential(1));
+  const number = (x) => (x < 5e-4 ? "0" : x < 100 ? x.toPrecision(3) : x.toExponential(1));
 
   /** A labelled slider with its value beside it. */
   const slider = (box, id, label, min, max, step, value, show, onChange) => {
@@ -119,15 +119,15 @@ if (typeof document !== "undefined") {
 
     // The sliders move in the quantities that matter: log10 of kappa, and the learning rate in units of 1 / lambda_max.
     const draw = () => requestAnimationFrame(render);
-    const kappa = slider(controls, `${key}-kappa`, "condition number κ", 0, 3, 0.05, momentum ? 2 : 1.3,
+    const kappa = slider(controls, `${key}-kappa`, "condition number κ", 0, 3, 0.05, momentum ? 1.5 : 1.3,
       (x) => String(Math.round(10 ** x)), draw);
-    const lr = slider(controls, `${key}-lr`, "learning rate η · λmax", 0.02, momentum ? 4 : 2.1, 0.02, momentum ? 1 : 1.5,
+    const lr = slider(controls, `${key}-lr`, "learning rate η · λmax", 0.02, momentum ? 4 : 2.1, 0.02, momentum ? 1.8 : 1.5,
       (x) => x.toFixed(2), draw);
     const beta = momentum
       ? slider(controls, `${key}-beta`, "momentum β", 0, 0.99, 0.01, 0, (x) => x.toFixed(2), draw)
       : { value: 0 };
     let nesterov = { checked: false };
-    const buttons = element("div", { class: "ravine-row" }, controls);
+    const buttons = element("div", { class: "ravine-buttons" }, controls);
     const best = element("button", { type: "button" }, buttons,
       momentum ? "best η and β for this κ" : "best η for this κ");
     if (momentum) {
@@ -157,8 +157,9 @@ if (typeof document !== "undefined") {
 
     const renderPlane = (k, points, converges) => {
       plane.textContent = "";
-      for (let i = 1; i <= 8; i++) {
-        const level = 0.012 * i * i * Math.sqrt(k);
+      // Level lines from the start's loss inwards, each a third of the last.
+      for (let i = 0; i < 9; i++) {
+        const level = Ravine.loss(START, k) / 3 ** i;
         svg("ellipse", { cx: X(0), cy: Y(0), rx: 140 * Math.sqrt(2 * level), ry: 100 * Math.sqrt((2 * level) / k),
           class: "ravine-level" }, plane);
       }
@@ -208,7 +209,7 @@ if (typeof document !== "undefined") {
       for (const t of [0, 0.5, 1]) {
         svg("text", { x: 34, y: 194 - 176 * t, "text-anchor": "end" }, map).textContent = t;
       }
-      svg("text", { x: 40, y: 216 }, map).textContent = "speed by η·λmax (across) and β (up); blank diverges";
+      svg("text", { x: 40, y: 216 }, map).textContent = "η·λmax → and β ↑; dark is fast, blank diverges";
       map.setAttribute("aria-label", "Map of the speed by learning rate and momentum, with the chosen point");
     };
 

@@ -1,0 +1,143 @@
+"""The book as built: what a page shows is what a second run computes, links lead somewhere, figures have alt text."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from jupyter_cache import get_cache
+
+from tests.book.test_pages import CHAPTERS, ROOT
+
+SANITIZE = """
+[a time, which no two runs share]
+regex: \\b\\d+(\\.\\d+)? (ms|s) of time\\b
+replace: TIME
+"""
+
+
+class Page(HTMLParser):
+    """The links, anchors, images and text of a page."""
+
+    def __init__(self, path):
+        super().__init__(convert_charrefs=True)
+        self.links, self.ids, self.images, self.text, self._skip = [], set(), [], [], 0
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if "id" in attributes:
+            self.ids.add(attributes["id"])
+        for name in ("href", "src"):
+            if name in attributes and tag != "link":
+                self.links.append(attributes[name])
+        if tag == "img":
+            self.images.append(attributes)
+        self._skip += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self._skip -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        if not self._skip:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="session")
+def pages(html):
+    return {path: Page(path) for path in sorted(html.glob("book/*.html"))}
+
+
+def executed(page):
+    """The executed copy of a page that the published one was made from."""
+    cache = get_cache(str(ROOT / "_build" / ".jupyter_cache"))
+    (record,) = [r for r in cache.list_project_records() if Path(r.uri) == page]
+    return cache.get_cached_project_nb(record.uri)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda p: p.stem)
+def test_a_second_run_gives_the_published_outputs(page, html, tmp_path):
+    cached = executed(page)
+    if cached is None:
+        pytest.fail(f"{page.name} has changed since the book was built: run `make book`.")
+    notebook = cache_copy(page, tmp_path)
+    sanitize = tmp_path / "sanitize.cfg"
+    sanitize.write_text(SANITIZE, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-sanitize-with", str(sanitize), "-q", "-p", "no:xdist"]
+    command += ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", os.devnull, str(notebook)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-6000:]
+    # Every code cell was run and compared.
+    count = sum(c.cell_type == "code" for c in nbformat.read(notebook, 4).cells)
+    assert re.search(rf"\b{count} passed", done.stdout), done.stdout[-500:]
+
+
+def cache_copy(page, folder):
+    cache = get_cache(str(ROOT / "_build" / ".jupyter_cache"))
+    record = cache.get_cached_project_nb(str(page))
+    notebook = cache.get_cache_bundle(record.pk).nb
+    target = folder / f"{page.stem}.ipynb"
+    nbformat.write(notebook, target)
+    return target
+
+
+def test_every_page_is_built(pages):
+    names = {path.stem for path in pages}
+    assert {page.stem for page in CHAPTERS} | {"index", "students", "instructors", "references"} <= names
+
+
+def test_no_page_shows_an_error_or_a_warning(pages):
+    for path, page in pages.items():
+        text = " ".join(page.text)
+        assert "Traceback (most recent call last)" not in text, path.name
+        assert not re.search(r"\b\w+Warning:", text), path.name
+        assert "glue:" not in text, f"{path.name} shows an unresolved number"
+
+
+def test_every_image_has_alt_text(pages):
+    for path, page in pages.items():
+        for image in page.images:
+            is_logo = "logo" in image.get("class", "")
+            assert is_logo or len(image.get("alt", "")) > 30, f"{path.name}: {image.get('alt')!r}"
+
+
+def test_every_chapter_shows_its_figures_and_claims(pages):
+    from tests.book.test_pages import calls
+
+    for source in CHAPTERS:
+        built = next(page for path, page in pages.items() if path.stem == source.stem)
+        figures = [i for i in built.images if i.get("src", "").startswith("data:image/png")]
+        assert len(figures) == len(list(calls(source, "plots.figure"))), source.name
+        shown = {i.removeprefix("claim-") for i in built.ids if i.startswith("claim-")}
+        assert shown == {c.args[0].value for c in calls(source, "claim")}, source.name
+
+
+def test_every_link_inside_the_book_leads_somewhere(pages, html):
+    checked = 0
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or link.startswith(("#", "data:")) and len(link) < 2:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.exists(), f"{path.name} links to {link}, which is not there"
+            if parts.fragment and target in pages and parts.fragment not in pages[target].ids:
+                pytest.fail(f"{path.name} links to {link}, but {target.name} has no such place")
+            checked += 1
+    assert checked > 50
+
+
+def test_the_page_of_a_reader_needs_nothing_from_elsewhere_but_mathjax(html):
+    """A page must be readable where outside scripts are blocked: the theme's own files are local."""
+    allowed = {"cdn.jsdelivr.net", "cdnjs.cloudflare.com"}
+    for path in html.glob("book/*.html"):
+        text = path.read_text(encoding="utf-8")
+        hosts = {urlsplit(src).netloc for src in re.findall(r'<(?:script|img)[^>]+src="(https?://[^"]+)"', text)}
+        assert hosts <= allowed, f"{path.name} loads from {hosts - allowed}"
