@@ -64,7 +64,10 @@ def describe(error: BaseException) -> dict[str, Any]:
         if notebook_cell or frame.filename.startswith("<cell "):
             source = linecache.getline(frame.filename, frame.lineno or 0) or (frame.line or "")
             line = source.strip()[:200] or line
-    message = str(error).strip()
+    try:
+        message = str(error).strip()
+    except Exception:  # the student's own exception class may fail at this too
+        message = ""
     return {
         "type": type(error).__name__[:80],
         "message": message.splitlines()[0][:300] if message else "",
@@ -83,10 +86,14 @@ def _neutral_state() -> Iterator[None]:
     states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
     torch.set_default_dtype(torch.float32)
     torch.set_grad_enabled(True)
-    torch.use_deterministic_algorithms(False)
+    if deterministic:  # asking for what is so already would import PyTorch's compiler, which takes seconds
+        torch.use_deterministic_algorithms(False)
     random.seed(0)
     np.random.seed(0)
-    torch.manual_seed(0)
+    # Not torch.manual_seed: without a CUDA context that queues one more call, traceback and all, each time.
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(0)
     silence = io.StringIO()
     try:
         with (
@@ -99,7 +106,8 @@ def _neutral_state() -> Iterator[None]:
     finally:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)
-        torch.use_deterministic_algorithms(deterministic)
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic)
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.random.set_rng_state(states[2])
