@@ -75,6 +75,9 @@ class Assignment:
         notebook.nbformat, notebook.nbformat_minor = 4, 5
         seen: set[str] = set()
         for index, cell in enumerate(notebook.cells):
+            # How jupytext remembers blank lines is of no use to a student.
+            for key in ("lines_to_next_cell", "lines_to_end_of_cell_marker"):
+                cell.metadata.pop(key, None)
             marks = cell.metadata.get("nbgrader")
             if marks is not None:
                 _complete(marks, cell, self.path)
@@ -130,11 +133,16 @@ class Assignment:
         name = f"_autograde_course.{self.name}.{part}"
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up there
         # The course's own packages are found from its root, wherever the command was started.
         root = str(self.folder.parent.parent)
         sys.path.insert(0, root)
         try:
             spec.loader.exec_module(module)
+        except CourseError:
+            raise
+        except Exception as error:
+            raise CourseError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
         finally:
             sys.path.remove(root)
         return module

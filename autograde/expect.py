@@ -7,6 +7,7 @@ nan) says what was seen. Neither says the expected value.
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,11 @@ def sequence(value: Any, length: int, what: str = "The result") -> None:
 
 def equal(actual: Any, expected: Any, hint: str) -> None:
     """Expect the same plain value (string, integer, None, list or dict of those), type included."""
-    if type(actual) is not type(expected) or actual != expected:
+    try:
+        same = type(actual) is type(expected) and bool(actual == expected)
+    except (RuntimeError, ValueError):  # a list that holds tensors or arrays has no one truth
+        same = False
+    if not same:
         raise Unmet(hint)
 
 
@@ -98,10 +103,18 @@ def _as_tensor(value: Any, what: str) -> torch.Tensor:
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value)
     if isinstance(value, numbers.Number) and not isinstance(value, bool):
-        return torch.tensor(value, dtype=torch.complex128 if isinstance(value, complex) else torch.float64)
+        return _as_vector([value], what)[0]
     if isinstance(value, (list, tuple)) and value and all(isinstance(v, numbers.Number) for v in value):
-        return torch.tensor([float(v) for v in value], dtype=torch.float64)
+        return _as_vector(value, what)
     raise Unmet(f"{what} should be a number or a tensor, but it is {_type_name(type(value))}.")
+
+
+def _as_vector(values: Sequence[complex], what: str) -> torch.Tensor:
+    kind = torch.complex128 if any(isinstance(v, complex) for v in values) else torch.float64
+    try:
+        return torch.tensor(values, dtype=kind)
+    except (OverflowError, RuntimeError):
+        raise Unmet(f"{what} is too large for a float64 number.") from None
 
 
 def _tolerance(dtype: torch.dtype) -> float:

@@ -82,13 +82,16 @@ class Student(ABC):
         request = encode({"code": code, "returns": names, "inputs": inputs})
         try:
             reply = decode(self.exchange(request))
+            if type(reply) is not dict:
+                raise ValueFormatError("the reply does not hold the values asked for")
             if "error" in reply:
-                error = reply["error"]
-                raise StudentError(str(error["type"]), str(error["message"]), error["line"] and str(error["line"]))
+                # From the student's side: any value may stand where text is due.
+                error = {k: v for k, v in reply["error"].items() if type(v) is str}
+                raise StudentError(error["type"][:80], error["message"][:300], error.get("line"))
             values = reply["values"]
             if type(values) is not list or len(values) != len(names):
                 raise ValueFormatError("the reply does not hold the values asked for")
-        except (ValueFormatError, KeyError, TypeError) as error:
+        except (ValueFormatError, KeyError, TypeError, AttributeError) as error:
             raise StudentError("ValueFormatError", str(error)) from None
         return values[0] if isinstance(returns, str) else tuple(values)
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 32
 MAX_NODES = 100_000
+MAX_BITS = 8192
 
 _HEADER = struct.Struct("<Q")
 _SCALARS = (bool, int, float, str, type(None))
@@ -46,7 +46,10 @@ def encode(value: Any) -> bytes:
     size = len(text) + sum(t.numel() * t.element_size() for t in tensors.values())
     if size > MAX_BYTES:
         raise ValueFormatError(f"a value of {size / 2**20:.0f} MiB is too large (at most {MAX_BYTES >> 20} MiB)")
-    return _HEADER.pack(len(text)) + text + save_tensors(tensors)
+    try:
+        return _HEADER.pack(len(text)) + text + save_tensors(tensors)
+    except KeyError as error:  # safetensors has no name for every dtype
+        raise ValueFormatError(f"a tensor of type {error.args[0]} cannot be sent") from None
 
 
 def decode(data: bytes) -> Any:
@@ -66,7 +69,7 @@ def decode(data: bytes) -> Any:
         return _unpack(tree, tensors, 0, [0])
     except ValueFormatError:
         raise
-    except (struct.error, ValueError, TypeError, KeyError, RecursionError, SafetensorError) as error:
+    except Exception as error:  # whatever a library makes of bytes that mean harm
         raise ValueFormatError(f"these bytes are not a value ({type(error).__name__})") from None
 
 
@@ -77,13 +80,15 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
     kind = type(value)
     if kind is float and not math.isfinite(value):
         return {"$float": repr(value)}
+    if kind is int and value.bit_length() > MAX_BITS:
+        raise ValueFormatError(f"an integer of more than {MAX_BITS} bits cannot be sent")
     if kind in _SCALARS:
         return value
     if kind is complex:
         return {"$complex": [repr(value.real), repr(value.imag)]}
     if kind is list:
         return [_pack(v, tensors, depth + 1) for v in value]
-    if kind is tuple or isinstance(value, torch.Size):
+    if isinstance(value, tuple):  # named ones too: torch.max and torch.linalg.eigh return those
         return {"$tuple": [_pack(v, tensors, depth + 1) for v in tuple(value)]}
     if isinstance(value, dict):
         items = []
@@ -97,15 +102,19 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
             raise ValueFormatError("only dense tensors that hold data can be sent")
         name = str(len(tensors))
         # A plain, owned, contiguous copy: safetensors refuses shared storage.
-        tensors[name] = value.detach().to("cpu", copy=True).as_subclass(torch.Tensor).resolve_conj().contiguous()
+        plain = value.detach().to("cpu", copy=True).as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+        if plain.dtype is torch.complex128:  # safetensors has no name for it: send pairs of float64
+            tensors[name] = torch.view_as_real(plain).contiguous()
+            return {"$complex128": name}
+        tensors[name] = plain.contiguous()
         return {"$tensor": name}
     if isinstance(value, torch.dtype):
         return {"$dtype": str(value).removeprefix("torch.")}
     if isinstance(value, np.generic):
-        return _pack(value.item(), tensors, depth)
+        return _pack(value.item(), tensors, depth + 1)  # one deeper: a long double is its own item
     if isinstance(value, np.ndarray):
         try:
-            return {"$ndarray": _pack(torch.from_numpy(np.ascontiguousarray(value)), tensors, depth + 1)}
+            return {"$ndarray": _pack(torch.from_numpy(_plain_array(value)), tensors, depth + 1)}
         except TypeError:
             raise ValueFormatError(f"a numpy array of type {value.dtype} cannot be sent") from None
     if isinstance(value, _SCALARS):
@@ -113,6 +122,11 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
         base = next(t for t in _SCALARS if isinstance(value, t))
         return _pack(base(value), tensors, depth)
     raise ValueFormatError(f"a value of type {kind.__name__} cannot be sent")
+
+
+def _plain_array(value: np.ndarray) -> np.ndarray:
+    """Return an owned copy in C order and the machine's own byte order."""
+    return np.array(value, dtype=value.dtype.newbyteorder("="), order="C", subok=False)
 
 
 def _unpack(tree: Any, tensors: dict[str, torch.Tensor], depth: int, count: list[int]) -> Any:
@@ -136,6 +150,8 @@ def _unpack(tree: Any, tensors: dict[str, torch.Tensor], depth: int, count: list
         return {_unpack(key, tensors, depth + 1, count): _unpack(item, tensors, depth + 1, count) for key, item in body}
     if tag == "$tensor":
         return tensors[body]
+    if tag == "$complex128":
+        return torch.view_as_complex(tensors[body])
     if tag == "$ndarray":
         return _unpack(body, tensors, depth + 1, count).numpy()
     if tag == "$dtype":

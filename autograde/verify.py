@@ -1,0 +1,384 @@
+"""The tests of the tests: what is on file for an assignment, run against its checks.
+
+The reference must have full marks and the untouched student notebook none; a right variant must keep full marks
+everywhere; a wrong one must lose points on its own exercise only, with the hint on file as the first thing that its
+student reads. Each is tried with several seeds, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib.util
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing import connection, forkserver
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from autograde import rehearse
+from autograde.course import Assignment, Course, CourseError
+from autograde.rehearse import Finding, Rehearsal, Step
+from autograde.release import reference_notebook, student_notebook
+from autograde.variants import MIN_RIGHT, MIN_WRONG, Variant
+
+#: Each process computes with one thread; processes are what runs at once.
+_QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+
+#: What PyTorch imports only when these are first used: four seconds that each process would pay again.
+_SLOW = {"torch._dynamo", "torch._decomp.decompositions_for_jvp"}
+_SLOW_USERS = ("torch.optim", "torch.func", "torch.compile", "functional")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One answer on file and what became of it.
+
+    Attributes:
+        assignment: its assignment.
+        exercise: its exercise.
+        variant: its name.
+        kind: ``"reference"``, ``"blank"``, ``"right"``, ``"wrong"``, or ``"file"`` for what is wrong with the file.
+        expected: the points it must get, such as ``"3/3"`` or ``"< 3"``.
+        got: the points it got; over all seeds, where they differ.
+        hint: what its student reads first.
+        problem: why the row is not as expected; empty when it is.
+    """
+
+    assignment: str
+    exercise: str
+    variant: str
+    kind: str
+    expected: str
+    got: str = ""
+    hint: str = ""
+    problem: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether the row is as expected."""
+        return not self.problem
+
+    def plain(self) -> dict[str, Any]:
+        """Return the row as JSON would hold it."""
+        return {**asdict(self), "as_expected": self.good}
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One notebook to rehearse: for one variant, or for all exercises of the reference or the blank notebook."""
+
+    assignment: Assignment
+    cells: tuple[Step, ...]
+    kind: str
+    exercise: str = ""
+    variant: Variant | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.assignment.name}/{self.exercise or self.kind}"
+
+
+def verify(
+    course: Course,
+    names: Iterable[str] = (),
+    *,
+    jobs: int | None = None,
+    seed: int = 0,
+    seeds: int = 3,
+    timeout: float = 60,
+    progress: Callable[[str, int], contextlib.AbstractContextManager[Callable[[str], None]]] | None = None,
+) -> list[Row]:
+    """Try everything on file, and return one row for each variant and, of the two notebooks, each exercise.
+
+    A variant's own exercise is checked with every seed, the others, which it leaves alone, with one.
+
+    Args:
+        course: the course.
+        names: which assignments; all when empty.
+        jobs: how many processes at once; by default one for each core.
+        seed: where the checks' seeds are drawn from; the same one gives the same seeds.
+        seeds: how many seeds each check is run with.
+        timeout: seconds that one notebook may take, all seeds together.
+        progress: shows how far it is, as :func:`autograde.console.progress` does.
+
+    Raises:
+        CourseError: when an assignment cannot be read.
+    """
+    chosen = [course.assignment(name) for name in names] or list(course.assignments.values())
+    rows: list[Row] = []
+    tasks: list[_Task] = []
+    for assignment in chosen:
+        _ = assignment.checks  # says what is missing before anything is run
+        rows += _file_problems(assignment)
+        tasks += _tasks(assignment)
+    drawn = {a.name: {e.name: _seeds(seed, a.name, e.name, seeds) for e in a.exercises} for a in chosen}
+    with (progress or _no_progress)("verify", len(tasks)) as done:
+        results = _run(tasks, drawn, jobs or len(os.sched_getaffinity(0)), timeout, done)
+    for task, result in zip(tasks, results, strict=True):
+        rows += _rows(task, result)
+    order = {a.name: [e.name for e in a.exercises] for a in chosen}
+    kinds = ["file", "reference", "blank", "right", "wrong"]
+
+    def place(row: Row) -> tuple:
+        exercises = order[row.assignment]
+        number = exercises.index(row.exercise) if row.exercise in exercises else len(exercises)
+        return [a.name for a in chosen].index(row.assignment), number, kinds.index(row.kind)
+
+    return sorted(rows, key=place)
+
+
+# What is on file
+
+
+def _file_problems(assignment: Assignment) -> list[Row]:
+    """Say what is wrong with ``variants.py`` itself."""
+    rows = []
+    variants = _variants(assignment)
+    names = [e.name for e in assignment.exercises]
+
+    def problem(exercise: str, expected: str, got: str, text: str) -> None:
+        rows.append(Row(assignment.name, exercise, "variants.py", "file", expected, got, problem=text))
+
+    for exercise in names:
+        found = variants.get(exercise, [])
+        for right, least, word in ((False, MIN_WRONG, "wrong"), (True, MIN_RIGHT, "right")):
+            count = sum(v.right is right for v in found)
+            if count < least:
+                problem(exercise, f">= {least}", str(count), f"there are {count} {word} variants, {least} are needed")
+        for name in sorted({v.name for v in found if sum(w.name == v.name for w in found) > 1}):
+            problem(exercise, "one", "more", f"two variants are called {name!r}")
+    for exercise in variants:
+        if exercise not in names:
+            problem(exercise, "an exercise", "none", f"{exercise!r} is no exercise of this assignment")
+    return rows
+
+
+def _variants(assignment: Assignment) -> dict[str, list[Variant]]:
+    path = assignment.folder / "variants.py"
+    variants = getattr(assignment.variants, "VARIANTS", None)
+    if not isinstance(variants, dict) or not all(
+        isinstance(v, (list, tuple)) and all(isinstance(x, Variant) for x in v) for v in variants.values()
+    ):
+        raise CourseError(
+            f"{path} should hold VARIANTS, a dict from each exercise to a list of right(...), wrong(...)."
+        )
+    return {name: list(found) for name, found in variants.items()}
+
+
+def _tasks(assignment: Assignment) -> list[_Task]:
+    reference, blank = reference_notebook(assignment), student_notebook(assignment)
+    tasks = [
+        _Task(assignment, tuple(rehearse.steps(reference)), "reference"),
+        _Task(assignment, tuple(rehearse.steps(blank)), "blank"),
+    ]
+    for exercise in assignment.exercises:
+        for variant in _variants(assignment).get(exercise.name, []):
+            cells = tuple(rehearse.steps(reference, {exercise.name: variant.code}))
+            kind = "right" if variant.right else "wrong"
+            tasks.append(_Task(assignment, cells, kind, exercise.name, variant))
+    return tasks
+
+
+def _seeds(seed: int, assignment: str, exercise: str, count: int) -> list[int]:
+    texts = (f"{seed}/{assignment}/{exercise}/{k}" for k in range(count))
+    return [int.from_bytes(hashlib.sha256(t.encode()).digest()[:8]) >> 1 for t in texts]
+
+
+def _asked(task: _Task, seeds: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """Return the seeds to run each check with: for a variant, the other exercises need only one."""
+    return {name: s if not task.exercise or name == task.exercise else s[:1] for name, s in seeds.items()}
+
+
+# What became of it
+
+
+def _rows(task: _Task, result: Rehearsal) -> list[Row]:
+    name = task.assignment.name
+    by_exercise = {e.name: [f for f in result.findings if f.exercise == e.name] for e in task.assignment.exercises}
+    points = {e.name: e.points for e in task.assignment.exercises}
+    own = [task.exercise] if task.variant else list(by_exercise)
+    rows = []
+    for exercise in own:
+        top = f"{points[exercise]:g}"
+        expected = {"blank": f"0/{top}", "wrong": f"< {top}"}.get(task.kind, f"{top}/{top}")
+        variant = task.variant.name if task.variant else f"the {task.kind} notebook"
+        found = by_exercise[exercise]
+        hint = next((f.hint for f in found if f.hint), "")
+        problem = result.trouble or _problem(task, exercise, by_exercise, result.errors)
+        rows.append(Row(name, exercise, variant, task.kind, expected, _span(found, top), hint, problem))
+    return rows
+
+
+def _problem(task: _Task, exercise: str, by_exercise: Mapping[str, Sequence[Finding]], errors: Sequence[str]) -> str:
+    """Say why an exercise is not as expected, or return an empty string."""
+    for name, found in by_exercise.items():
+        if not found:
+            return f"{name} was not checked"
+        for f in found:
+            if f.fault:
+                return f"the check of {name} broke (seed {f.seed}): {f.fault}"
+            if f.status != "graded":
+                return f"{name} ended as {f.status}"
+    for f in by_exercise[exercise]:
+        if task.kind == "blank" and f.score != 0:
+            return f"nothing is written, but it gets {f.score:g} (seed {f.seed})"
+        if task.kind in ("reference", "right") and f.score != f.max_score:
+            return f"a right answer gets {f.score:g} (seed {f.seed}): {f.hint}"
+        if task.kind == "wrong" and f.score >= f.max_score:
+            return f"a wrong answer loses nothing (seed {f.seed})"
+        if task.variant and task.variant.hint is not None and task.variant.hint not in f.hint:
+            return f"its student should read {task.variant.hint!r}, but reads (seed {f.seed}): {f.hint}"
+    if task.variant:
+        for name, found in by_exercise.items():
+            for f in found:
+                if name != exercise and f.score != f.max_score:
+                    return f"it loses points on {name} too (seed {f.seed}): {f.hint}"
+    if task.kind in ("reference", "right") and errors:
+        return errors[0]
+    return ""
+
+
+def _span(found: Sequence[Finding], top: str) -> str:
+    if not found:
+        return "-"
+    low, high = min(f.score for f in found), max(f.score for f in found)
+    return f"{low:g}/{top}" if low == high else f"{low:g} to {high:g}/{top}"
+
+
+# Running
+
+
+@dataclass
+class _Running:
+    index: int
+    process: BaseProcess
+    pipe: connection.Connection
+    deadline: float
+
+
+def _run(
+    tasks: Sequence[_Task],
+    seeds: Mapping[str, Mapping[str, Sequence[int]]],
+    jobs: int,
+    timeout: float,
+    done: Callable[[str], None],
+) -> list[Rehearsal]:
+    """Rehearse each task in a process of its own, some at once. A process that hangs or dies is a result too."""
+    context = _server(tasks)
+    results: list[Rehearsal | None] = [None] * len(tasks)
+    waiting = list(reversed(range(len(tasks))))
+    running: list[_Running] = []
+
+    def start() -> None:
+        index = waiting.pop()
+        task = tasks[index]
+        ours, theirs = context.Pipe(duplex=False)
+        arguments = theirs, str(task.assignment.folder), task.cells, _asked(task, seeds[task.assignment.name])
+        process = context.Process(target=rehearse.work, args=arguments, daemon=True)
+        process.start()
+        theirs.close()
+        running.append(_Running(index, process, ours, time.monotonic() + timeout))
+
+    def finish(run: _Running) -> Rehearsal | None:
+        ended = not run.process.is_alive()
+        # It may have answered before it ended; so ask for its answer after asking whether it lives.
+        if run.pipe.poll():
+            try:
+                return rehearse.parse(run.pipe.recv_bytes())
+            except (EOFError, OSError, ValueError):
+                run.process.join(5)
+                ended = True
+        if ended:
+            return Rehearsal(trouble=f"its process died ({_ending(run.process)})")
+        if time.monotonic() > run.deadline:
+            return Rehearsal(trouble=f"it took more than {timeout:g} s")
+        return None
+
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                start()
+            patience = max(0.0, min(r.deadline for r in running) - time.monotonic())
+            connection.wait([x for r in running for x in (r.pipe, r.process.sentinel)], patience + 0.01)
+            for run in list(running):
+                result = finish(run)
+                if result is not None:
+                    results[run.index] = result
+                    running.remove(run)
+                    _end(run)
+                    done(tasks[run.index].label)
+    finally:
+        for run in running:
+            _end(run)
+    return [r for r in results if r is not None]
+
+
+def _end(run: _Running) -> None:
+    run.process.kill()
+    run.process.join()
+    run.process.close()
+    run.pipe.close()
+
+
+def _ending(process: BaseProcess) -> str:
+    code = process.exitcode
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _server(tasks: Sequence[_Task]) -> multiprocessing.context.ForkServerContext:
+    """Start the server that all processes are forked from, with what the notebooks import already imported."""
+    context = multiprocessing.get_context("forkserver")
+    wanted = {"torch", "autograde.rehearse"}
+    for task in tasks:
+        if task.kind == "reference":
+            checks = (task.assignment.folder / "checks.py").read_text(encoding="utf-8")
+            sources = [cell.source for cell in task.cells] + [checks]
+            wanted |= _imports(sources)
+            if any(name in source for source in sources for name in _SLOW_USERS):
+                wanted |= _SLOW
+    context.set_forkserver_preload(sorted(wanted))
+    before = {name: os.environ.get(name) for name in _QUIET}
+    os.environ.update(_QUIET)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    # Once the server has answered, all is imported, and no variant's time goes into that.
+    first = context.Process(target=time.sleep, args=(0,), daemon=True)
+    first.start()
+    first.join()
+    return context
+
+
+def _imports(sources: Sequence[str]) -> set[str]:
+    """Return the modules that sources import and that can be imported here."""
+    names: set[str] = set()
+    for source in sources:
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module)
+    return {name for name in names if _installed(name)}
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name.partition(".")[0]) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _no_progress(_label: str, _total: int) -> Iterator[Callable[[str], None]]:
+    yield lambda _done: None
