@@ -36,7 +36,7 @@ class StudentError(Exception):
         if self.kind == "ValueFormatError":
             return f"What came back cannot be graded: {self.message}."
         where = f", at your line `{self.line}`" if self.line else ""
-        what = f"{self.kind}: {self.message}" if self.message else self.kind
+        what = f"{self.kind}: {self.message.rstrip('.')}" if self.message else self.kind
         return f"Your code raised {what}{where}."
 
 
