@@ -50,7 +50,8 @@ def terminal(tmp_path, course):
         done = subprocess.run(
             ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=900, check=False
         )
-        assert done.returncode == 0, f"{code}\nended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        said = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        assert done.returncode == 0, f"{code}\nended with {done.returncode}:\n{said}"
         return done.stdout
 
     run.environment = environment

@@ -38,7 +38,7 @@ def calls(page, name):
 
 def test_there_are_chapters_and_the_contents_list_every_page():
     assert {"conditioning", "momentum"} <= {page.stem for page in CHAPTERS}
-    assert {p for p in toc_pages()} == set(BOOK.glob("*.md"))
+    assert set(toc_pages()) == set(BOOK.glob("*.md"))
 
 
 @by_name
@@ -64,7 +64,8 @@ def test_what_a_claim_says_is_computed(page):
         names = {n.id for n in ast.walk(given["measured"]) if isinstance(n, ast.Name)}
         assert names, f"{ast.unparse(call.args[0])}: measured is typed, not computed"
         for argument in ("holds", "exception"):
-            assert not isinstance(given.get(argument), ast.Constant), f"{ast.unparse(call.args[0])}: {argument} is typed"
+            typed = isinstance(given.get(argument), ast.Constant)
+            assert not typed, f"{ast.unparse(call.args[0])}: {argument} is typed"
 
 
 @by_name
