@@ -125,6 +125,7 @@ def release(names: tuple[str, ...], check: bool, course_dir: Path | None) -> Non
     show_default=True,
     help="Seconds for one answer, all seeds together.",
 )
+@click.option("--kernel", is_flag=True, help="Grade the reference and the blank notebook in real kernels too.")
 @JSON
 @COURSE
 def verify(
@@ -133,6 +134,7 @@ def verify(
     seed: int,
     seeds: int,
     timeout: float,
+    kernel: bool,
     as_json: bool,
     course_dir: Path | None,
 ) -> None:
@@ -149,7 +151,8 @@ def verify(
     from autograde.verify import verify as run
 
     course = _course(course_dir)
-    rows = run(course, names, jobs=jobs, seed=seed, seeds=seeds, timeout=timeout, progress=console.progress)
+    options = {"jobs": jobs, "seed": seed, "seeds": seeds, "timeout": timeout, "kernel": kernel}
+    rows = run(course, names, **options, progress=console.progress)
     bad = [r for r in rows if not r.good]
     if as_json:
         _json({"rows": [r.plain() for r in rows], "as_expected": len(rows) - len(bad), "not": len(bad), "seed": seed})

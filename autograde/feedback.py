@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -72,6 +74,8 @@ def _exercise(
 ) -> dict[str, Any]:
     name = result.exercise
     told = {c.hint for c in result.cases if not c.passed}
+    # Once is enough: a hint stands beside its case, or above them all when it is all of theirs.
+    alike = len(told) == 1 and sum(not c.passed for c in result.cases) > 1
     # The gate of autograde.verdict: cases passed, and still no points.
     gated = result.score == 0 and result.status == GRADED and any(c.passed for c in result.cases)
     return {
@@ -80,10 +84,9 @@ def _exercise(
         "score": number(result.score),
         "max_score": number(result.max_score),
         "percent": _percent(result.score, result.max_score),
-        # Once is enough: most hints stand beside their case.
-        "hint": result.hint if result.hint not in told else "",
+        "hint": result.hint if alike or result.hint not in told else "",
         "gated": gated and not result.fault,
-        "cases": result.cases,
+        "cases": [replace(c, hint="") for c in result.cases] if alike else result.cases,
         "code": _code(answers[name].source) if name in answers else "",
         "outputs": _outputs(answers[name]) if name in answers else [],
         "test_outputs": _outputs(tests[name]) if name in tests else [],
@@ -134,6 +137,11 @@ def _code(source: str) -> Markup:
     return Markup('<pre class="code" tabindex="0">{}</pre>').format(coloured)
 
 
+def _sentence(text: str) -> Markup:
+    """Return a sentence with its `names` as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 def _percent(score: float, max_score: float) -> str:
     return f"{100 * score / max_score if max_score else 0:.0f}"
 
@@ -141,7 +149,9 @@ def _percent(score: float, max_score: float) -> str:
 @cache
 def _template() -> Template:
     text = resources.files("autograde").joinpath("feedback.html.j2").read_text(encoding="utf-8")
-    return Environment(autoescape=True).from_string(text)
+    environment = Environment(autoescape=True)
+    environment.filters["sentence"] = _sentence
+    return environment.from_string(text)
 
 
 @cache

@@ -345,6 +345,7 @@ class Kernel:
             raise StudentStopped(self._stopped.status, str(self._stopped))
         left = min(seconds, self._deadline - time.monotonic())
         task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, also when nobody waits
         interrupted = False
         try:
             done, _ = await asyncio.wait({task}, timeout=max(0.0, left))
@@ -371,8 +372,6 @@ class Kernel:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task}, timeout=2.0)
-            if task.done() and not task.cancelled():
-                task.exception()  # seen
         return interrupted
 
     async def _stop(self, status: str, sentence: str) -> None:

@@ -8,26 +8,35 @@ student reads. Each is tried with several seeds, in a process of its own.
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import hashlib
 import importlib.util
 import multiprocessing
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing import connection, forkserver
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from autograde import rehearse
 from autograde.course import Assignment, Course, CourseError
 from autograde.rehearse import Finding, Rehearsal, Step
-from autograde.release import reference_notebook, student_notebook
+from autograde.release import reference_notebook, student_notebook, text
 from autograde.variants import MIN_RIGHT, MIN_WRONG, Variant
 
 #: Each process computes with one thread; processes are what runs at once.
-_QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+_QUIET = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MPLBACKEND": "Agg",
+    "PYTHONWARNINGS": "ignore",
+}
 
 #: What PyTorch imports only when these are first used: four seconds that each process would pay again.
 _SLOW = {"torch._dynamo", "torch._decomp.decompositions_for_jvp"}
@@ -91,6 +100,7 @@ def verify(
     seed: int = 0,
     seeds: int = 3,
     timeout: float = 60,
+    kernel: bool = False,
     progress: Callable[[str, int], contextlib.AbstractContextManager[Callable[[str], None]]] | None = None,
 ) -> list[Row]:
     """Try everything on file, and return one row for each variant and, of the two notebooks, each exercise.
@@ -104,6 +114,7 @@ def verify(
         seed: where the checks' seeds are drawn from; the same one gives the same seeds.
         seeds: how many seeds each check is run with.
         timeout: seconds that one notebook may take, all seeds together.
+        kernel: grade the reference and the blank notebook too, as ``autograde grade`` does, in real kernels.
         progress: shows how far it is, as :func:`autograde.console.progress` does.
 
     Raises:
@@ -121,6 +132,8 @@ def verify(
         results = _run(tasks, drawn, jobs or len(os.sched_getaffinity(0)), timeout, done)
     for task, result in zip(tasks, results, strict=True):
         rows += _rows(task, result)
+    if kernel:
+        rows += _in_kernels(course, chosen, jobs or len(os.sched_getaffinity(0)), seed)
     order = {a.name: [e.name for e in a.exercises] for a in chosen}
     kinds = ["file", "reference", "blank", "right", "wrong"]
 
@@ -333,7 +346,7 @@ def _ending(process: BaseProcess) -> str:
 def _server(tasks: Sequence[_Task]) -> multiprocessing.context.ForkServerContext:
     """Start the server that all processes are forked from, with what the notebooks import already imported."""
     context = multiprocessing.get_context("forkserver")
-    wanted = {"torch", "autograde.rehearse"}
+    wanted = {"torch", "autograde.rehearse", "autograde.cli"}  # each process imports the command that it came from
     for task in tasks:
         if task.kind == "reference":
             checks = (task.assignment.folder / "checks.py").read_text(encoding="utf-8")
@@ -368,7 +381,8 @@ def _imports(sources: Sequence[str]) -> set[str]:
                 if isinstance(node, ast.Import):
                     names |= {alias.name for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    names.add(node.module)
+                    # What is imported from a package may be a module of it; a server passes over what is not.
+                    names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return {name for name in names if _installed(name)}
 
 
@@ -377,6 +391,35 @@ def _installed(name: str) -> bool:
         return importlib.util.find_spec(name.partition(".")[0]) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _in_kernels(course: Course, chosen: Sequence[Assignment], jobs: int, seed: int) -> list[Row]:
+    """Grade the reference and the blank notebook as two students' submissions."""
+    from autograde.grade import Grader, grade_batch
+    from autograde.kernel import Limits
+    from autograde.submission import find
+
+    made = {"reference": reference_notebook, "blank": student_notebook}
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="autograde-") as folder:
+        for assignment in chosen:
+            for student, make in made.items():
+                path = Path(folder) / student / assignment.name / f"{assignment.name}.ipynb"
+                path.parent.mkdir(parents=True)
+                path.write_text(text(make(assignment)), encoding="utf-8")
+        grader = Grader.of(course, [a.name for a in chosen], str(seed), Limits())
+        results = asyncio.run(grade_batch(grader, find(Path(folder), grader.templates), jobs, lambda _: None))
+    for result in results:
+        kind, name = result.submission.student, result.submission.assignment
+        for e in result.exercises:
+            wanted = 0.0 if kind == "blank" else e.max_score
+            problem = "" if e.score == wanted else f"in a kernel it gets {e.score:g}: {e.hint}"
+            if result.status != "graded":
+                problem = f"in a kernel it ended as {result.status}"
+            problem = next(iter(result.faults), problem)
+            got, expected = f"{e.score:g}/{e.max_score:g}", f"{wanted:g}/{e.max_score:g}"
+            rows.append(Row(name, e.exercise, f"the {kind}, in a kernel", kind, expected, got, e.hint, problem))
+    return rows
 
 
 @contextlib.contextmanager

@@ -140,10 +140,11 @@ def test_verify(course: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
     variants = course / "solutions" / "sums" / "variants.py"
     variants.write_text(variants.read_text().replace("return x // 2", "return x / 2"))
-    bad = run("verify", "sums", "--seeds", 1)
+    bad = run("verify", "sums", "--seeds", 1, "--kernel")
     assert bad.exit_code == 1
     assert "✗ sums, half, an integer: a wrong answer loses nothing" in bad.output
-    assert bad.output.rstrip().endswith("21 rows as expected, 1 not")
+    assert bad.output.rstrip().endswith("25 rows as expected, 1 not")
+    assert bad.output.count("in a kernel") == 4
 
 
 def test_check(course: Path) -> None:

@@ -38,7 +38,7 @@ def test_points_cases_and_hints(tmp_path):
     assert "5 <small>of 6 points" in page and "1 of 2 points" in page and 'style="width: 83%"' in page
     assert page.count('class="pass"') == 2 and page.count('class="fail"') == 1
     assert page.count("A negative number has a double too.") == 1, "a hint is said once"
-    assert "it is as it was" in page and ">Half</h2>" in page
+    assert "<code>half</code> was edited; it is as it was" in page and ">Half</h2>" in page
     assert "def" in page and "own-cells" in page
 
 
@@ -93,6 +93,12 @@ def test_the_gate_is_explained(tmp_path):
     gated = [ExerciseResult("double", 0.0, 2.0, cases, hint="Twice 3 is 6."), ExerciseResult("half", 4.0, 4.0, cases)]
     page = make(tmp_path, exercises=gated)
     assert page.count("visible test below your answer does not pass") == 1 and "Twice 3 is 6." in page
+
+
+def test_one_hint_for_all_cases_stands_above_them(tmp_path):
+    cases = [CaseResult(n, 1.0, False, "Nothing is written here yet.") for n in ("a", "b", "c")]
+    page = make(tmp_path, exercises=[ExerciseResult("double", 0.0, 2.0, cases, hint=cases[0].hint)])
+    assert page.count("Nothing is written here yet.") == 1 and page.count('class="fail"') == 3
 
 
 def test_every_status_has_a_page(tmp_path):
