@@ -9,8 +9,9 @@
 # %% [markdown]
 # # Conditioning
 #
-# Chapter [Conditioning](../../book/conditioning.md) showed why one learning rate cannot suit a ravine. Here you build the tools that see a ravine before you fall into it. At the end they
-# tell you the largest learning rate that a network on real images can take, and you watch what happens above it.
+# Chapter [Conditioning](../../book/conditioning.md) showed why one learning rate cannot suit a ravine. Here you
+# build the tools that see a ravine before you fall into it. At the end they tell you the largest learning rate that
+# a network on real images can take, and you watch what happens above it.
 #
 # Write your answers where a cell says `# YOUR CODE HERE`. Run the cell below each answer: if it stays silent, the
 # visible tests pass. Hidden tests then try your function on other inputs, so write what the text says, not what the

@@ -59,8 +59,8 @@ def test_as_a_module_and_as_a_program() -> None:
     )
     assert version.stdout.startswith("autograde, version ")
     program = Path(sys.executable).parent / "autograde"
-    misuse = subprocess.run([program, "relaese"], capture_output=True, text=True, check=False)
-    assert misuse.returncode == 2 and "No such command 'relaese'" in misuse.stderr
+    misuse = subprocess.run([program, "publish"], capture_output=True, text=True, check=False)
+    assert misuse.returncode == 2 and "No such command 'publish'" in misuse.stderr
 
 
 @pytest.mark.parametrize(

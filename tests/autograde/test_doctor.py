@@ -112,7 +112,7 @@ def test_data_is_compared_with_its_checksums(tmp_path: Path) -> None:
     (folder / "a.gz").write_bytes(b"abc")
     (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'abc').hexdigest()}  a.gz\n")
     assert doctor.data(tmp_path).state == "ok" and "1 files" in doctor.data(tmp_path).found
-    (folder / "a.gz").write_bytes(b"abd")
+    (folder / "a.gz").write_bytes(b"xyz")
     assert doctor.data(tmp_path).state == "missing" and "a.gz is damaged" in doctor.data(tmp_path).found
     (folder / "a.gz").unlink()
     assert "a.gz is missing" in doctor.data(tmp_path).found
