@@ -1,6 +1,7 @@
 """nbgrader's own directories, so that its commands and its formgrader work from the repository's root."""
 
 import os
+import sys
 from pathlib import Path
 
 root = Path(__file__).resolve().parent
@@ -23,6 +24,8 @@ c.CourseDirectory.feedback_directory = str(built / "feedback")
 c.CourseDirectory.db_url = f"sqlite:///{root / built / 'gradebook.db'}"
 c.ExportPlugin.to = str(root / built / "grades.csv")
 
+# nbgrader runs `alembic` by name, and finds it like this even where no environment is activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 # Stock nbgrader gives 0 for a test cell that writes to stderr, be it a library's warning.
 os.environ["PYTHONWARNINGS"] = "ignore"
 # What a cell with this tag shows is worth no points, and takes its time.

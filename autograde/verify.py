@@ -88,6 +88,12 @@ class _Task:
     variant: Variant | None = None
 
     @property
+    def reach(self) -> list[str]:
+        """The exercises that it may change: its own, and those after it in the notebook."""
+        names = [e.name for e in self.assignment.exercises]
+        return names[names.index(self.exercise) :] if self.exercise else names
+
+    @property
     def label(self) -> str:
         return f"{self.assignment.name}/{self.exercise or self.kind}"
 
@@ -105,7 +111,8 @@ def verify(
 ) -> list[Row]:
     """Try everything on file, and return one row for each variant and, of the two notebooks, each exercise.
 
-    A variant's own exercise is checked with every seed, the others, which it leaves alone, with one.
+    A variant's own exercise is checked with every seed; those after it, whose answers are the reference's, with one;
+    those before it, which are over before its cell is run, not at all.
 
     Args:
         course: the course.
@@ -203,8 +210,10 @@ def _seeds(seed: int, assignment: str, exercise: str, count: int) -> list[int]:
 
 
 def _asked(task: _Task, seeds: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
-    """Return the seeds to run each check with: for a variant, the other exercises need only one."""
-    return {name: s if not task.exercise or name == task.exercise else s[:1] for name, s in seeds.items()}
+    """Return the seeds to run each check with: for a variant, the exercises that come after it need only one."""
+    counts = {name: 1 if task.exercise else len(seeds[name]) for name in task.reach}
+    counts[task.exercise] = len(seeds.get(task.exercise, ()))
+    return {name: s[: counts.get(name, 0)] for name, s in seeds.items()}
 
 
 # What became of it
@@ -212,7 +221,7 @@ def _asked(task: _Task, seeds: Mapping[str, Sequence[int]]) -> dict[str, Sequenc
 
 def _rows(task: _Task, result: Rehearsal) -> list[Row]:
     name = task.assignment.name
-    by_exercise = {e.name: [f for f in result.findings if f.exercise == e.name] for e in task.assignment.exercises}
+    by_exercise = {e: [f for f in result.findings if f.exercise == e] for e in task.reach}
     points = {e.name: e.points for e in task.assignment.exercises}
     own = [task.exercise] if task.variant else list(by_exercise)
     rows = []

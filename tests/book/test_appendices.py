@@ -1,11 +1,13 @@
 """Every command on the pages for students and instructors, run on a fresh clone as they stand there."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -58,6 +60,15 @@ def terminal(tmp_path, course):
     return run
 
 
+def fetch(url):
+    """Read a page of a server that has announced itself and may take a moment to answer."""
+    for _ in range(60):
+        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(url, timeout=60) as page:
+            return page.read().decode()
+        time.sleep(1)
+    pytest.fail(f"{url} does not answer")
+
+
 def serve_until_up(command, folder, environment):
     """Start a server as the page says, open its page, and end it."""
     process = subprocess.Popen(
@@ -78,8 +89,7 @@ def serve_until_up(command, folder, environment):
             if not line and process.poll() is not None:
                 break
             if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/lab\?token=\w+", line):
-                with urllib.request.urlopen(found[0], timeout=60) as page:
-                    assert page.status == 200 and "JupyterLab" in page.read().decode()
+                assert "JupyterLab" in fetch(found[0])
                 return
         pytest.fail(f"{command} printed no address:\n{seen[-3000:]}")
     finally:
