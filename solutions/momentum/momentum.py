@@ -455,6 +455,7 @@ from statistics import median
 
 from ravines.data import device, fashion_mnist, seed_everything
 
+torch.set_num_threads(1)  # the network is so small that more threads only wait for each other
 RATES, SEEDS, UPDATES, SHOWN = (0.01, 0.03, 0.1, 0.3, 1.0), (0, 1, 2), 120, 0.01
 
 

@@ -1,0 +1,125 @@
+"""The course's own assignments: every answer on file, every cell that shows a result, every text."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from nbclient import NotebookClient
+
+from autograde.course import Course
+from autograde.release import reference_notebook, student_notebook
+from autograde.verify import verify
+
+ROOT = Path(__file__).resolve().parents[2]
+COURSE = Course(ROOT)
+by_name = pytest.mark.parametrize("name", COURSE.assignments)
+
+#: What a student is asked to build, chapter by chapter.
+EXERCISES = {
+    "conditioning": [
+        "classify_critical_point",
+        "condition_number",
+        "best_gradient_descent",
+        "newton_step",
+        "hessian_vector_product",
+        "power_iteration",
+    ],
+    "momentum": ["momentum_step", "nesterov_step", "best_heavy_ball", "momentum_schedule", "SGD"],
+}
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_exercises_are_those_that_the_chapter_promises(name):
+    assert [e.name for e in COURSE.assignments[name].exercises] == EXERCISES[name]
+
+
+@pytest.mark.slow
+@by_name
+def test_every_answer_on_file_is_judged_as_it_says(name):
+    rows = verify(COURSE, [name], seeds=3)
+    kinds = [row.kind for row in rows]
+    exercises = len(COURSE.assignments[name].exercises)
+    assert kinds.count("wrong") >= 6 * exercises and kinds.count("right") >= 3 * exercises
+    assert [f"{row.exercise}, {row.variant}: {row.problem}" for row in rows if row.problem] == []
+
+
+@by_name
+def test_an_exercise_says_how_hard_it_is_how_long_it_takes_and_what_it_is_worth(name):
+    """The text above each answer has a number, an equation, difficulty, minutes, and the points of the test cell."""
+    assignment = COURSE.assignments[name]
+    cells = assignment.source.cells
+    points = {e.name: e.points for e in assignment.exercises}
+    minutes = 0
+    for number, exercise in enumerate(assignment.exercises, start=1):
+        (index,) = [i for i, c in enumerate(cells) if c.metadata.get("nbgrader", {}).get("grade_id") == exercise.name]
+        text = cells[index - 1].source
+        assert text.startswith(f"## {number}. "), exercise.name
+        said = re.search(r"^\*(easy|medium|hard)\b.*?(\d+) minutes, (\d+) points?\*$", text, re.M)
+        assert said, f"{exercise.name}: no line with difficulty, minutes and points"
+        assert int(said[3]) == points[exercise.name], exercise.name
+        minutes += int(said[2])
+        assert text.count("$$") >= 2 or exercise.name == "power_iteration" or "\\kappa" in text, exercise.name
+        doc = cells[index].source
+        assert '"""' in doc and "->" in doc and ("Args:" in doc), exercise.name
+    assert 60 <= minutes <= 120
+    intro = " ".join(c.source for c in cells[:2])
+    assert f"{sum(points.values()):g} points" in " ".join(intro.split())
+
+
+def run(notebook, folder):
+    """Run all cells as a student without a GPU would, and return the notebook; errors are outputs."""
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    try:
+        client = NotebookClient(notebook, timeout=120, allow_errors=True, resources={"metadata": {"path": str(folder)}})
+        return client.execute()
+    finally:
+        if before is None:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
+
+
+def payoffs(notebook):
+    return [c for c in notebook.cells if "payoff" in c.metadata.get("tags", [])]
+
+
+def printed(cell):
+    return "".join(o.get("text", "") for o in cell.outputs if o.output_type == "stream" and o.name == "stdout")
+
+
+@pytest.mark.slow
+@by_name
+def test_the_reward_at_the_end_works_with_right_answers(name):
+    notebook = run(reference_notebook(COURSE.assignments[name]), ROOT / "notebooks" / name)
+    errors = [o.evalue for c in notebook.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error"]
+    assert errors == []
+    shown = [o for c in payoffs(notebook) for o in c.outputs if o.output_type in ("display_data", "execute_result")]
+    pictures = [o for o in shown if "image/png" in o.data or "data:image/png" in o.data.get("text/html", "")]
+    assert pictures, "no picture at the end"
+    assert not any("Finish exercise" in printed(c) for c in payoffs(notebook))
+
+
+@pytest.mark.slow
+@by_name
+def test_the_reward_at_the_end_waits_kindly_for_the_answers(name):
+    notebook = run(student_notebook(COURSE.assignments[name]), ROOT / "notebooks" / name)
+    assert payoffs(notebook)
+    for cell in payoffs(notebook):
+        assert not any(o.output_type == "error" for o in cell.outputs), cell.source[:60]
+    assert any("Finish exercise" in printed(c) for c in payoffs(notebook))
+
+
+def test_momentum_rewards_agree_with_the_page():
+    """The race in the notebook is the ledger's claim M05: the same ravine, the same counts."""
+    from ravines.claims import ledger
+
+    values = {k: v[0] for k, v in ledger()["M05"].values.items()}
+    namespace = {}
+    for cell in reference_notebook(COURSE.assignments["momentum"]).cells:
+        marks = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if marks in ("imports", "momentum_step", "best_heavy_ball", "race"):
+            exec(cell.source, namespace)
+    counts = [int(n.replace(",", "")) for n in re.findall(r"([\d,]+) steps", namespace["picture"].alt)]
+    assert counts == [values["gd"], values["heavy_ball"]]
