@@ -88,6 +88,14 @@ if (typeof document !== "undefined") {
 
   const number = (x) => (x < 5e-4 ? "0" : x < 100 ? x.toPrecision(3) : x.toExponential(1));
 
+  /** A colour between the panel's and the strongest blue, for t from 0 to 1. */
+  const mix = (t) => {
+    const dark = document.documentElement.dataset.theme === "dark";
+    const [from, to] = dark ? [[38, 48, 60], [86, 180, 233]] : [[222, 232, 240], [0, 82, 138]];
+    const part = Math.min(Math.max(t, 0), 1);
+    return `rgb(${from.map((c, k) => Math.round(c + part * (to[k] - c))).join(" ")})`;
+  };
+
   /** A labelled slider with its value beside it. */
   const slider = (box, id, label, min, max, step, value, show, onChange) => {
     const row = element("div", { class: "ravine-row" }, box);
@@ -194,22 +202,22 @@ if (typeof document !== "undefined") {
       for (let i = 0; i < columns; i++) {
         for (let j = 0; j < rows; j++) {
           const r = Ravine.worstRate((4 * (i + 0.5)) / columns / k, (j + 0.5) / rows, k, nesterov.checked);
-          // Steps for one digit of accuracy, on a logarithmic scale: dark is fast, pale is slow, blank diverges.
+          // Steps for one digit of accuracy, on a logarithmic scale: strong is fast, pale is slow, blank diverges.
           const digits = r < 1 ? Math.log10(-1 / Math.log10(r)) : Infinity;
           if (digits === Infinity) continue;
-          const shade = Math.min(Math.max(1 - digits / 3.2, 0.06), 1);
-          svg("rect", { x: 40 + (270 * i) / columns, y: 190 - (176 * (j + 1)) / rows, width: 270 / columns + 0.4,
-            height: 176 / rows + 0.4, class: "ravine-cell", "fill-opacity": shade.toFixed(3) }, map);
+          // Opaque and a little too large, so that no seams show.
+          svg("rect", { x: 40 + (270 * i) / columns, y: 190 - (176 * (j + 1)) / rows, width: 270 / columns + 0.7,
+            height: 176 / rows + 0.7, fill: mix(1 - digits / 3.2) }, map);
         }
       }
       svg("circle", { cx: 40 + (270 * lrScaled) / 4, cy: 190 - 176 * b, r: 6, class: "ravine-start" }, map);
       for (const t of [0, 1, 2, 3, 4]) {
-        svg("text", { x: 40 + (270 * t) / 4, y: 202, "text-anchor": "middle" }, map).textContent = t;
+        svg("text", { x: 40 + (270 * t) / 4, y: 203, "text-anchor": "middle" }, map).textContent = t;
       }
       for (const t of [0, 0.5, 1]) {
         svg("text", { x: 34, y: 194 - 176 * t, "text-anchor": "end" }, map).textContent = t;
       }
-      svg("text", { x: 40, y: 216 }, map).textContent = "η·λmax → and β ↑; dark is fast, blank diverges";
+      svg("text", { x: 20, y: 217 }, map).textContent = "η·λmax → and β ↑: strong colour is fast";
       map.setAttribute("aria-label", "Map of the speed by learning rate and momentum, with the chosen point");
     };
 
@@ -250,6 +258,8 @@ if (typeof document !== "undefined") {
           : "A factor of 1 or more never arrives.");
     };
     render();
+    // The map's colours follow the theme.
+    new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   };
 
   const start = () => document.querySelectorAll(".ravine").forEach(build);
