@@ -96,8 +96,8 @@ class Cases:
             self.results.append(CaseResult(name, weight, True))
 
     def randn(self, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-        """Draw a standard normal tensor of this shape, from the secret seed."""
-        return torch.randn(*shape, generator=self.generator, dtype=dtype)
+        """Draw a standard normal tensor of this shape (none: a single number), from the secret seed."""
+        return torch.randn(shape, generator=self.generator, dtype=dtype)
 
     def uniform(self, low: float, high: float) -> float:
         """Draw one number between ``low`` and ``high``, from the secret seed."""

@@ -6,12 +6,18 @@ nan) says what was seen. Neither says the expected value.
 
 from __future__ import annotations
 
+import contextlib
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+
+from autograde.student import StudentError
+
+#: Values that a known mistake gives, each with the hint for its student.
+Mistakes = Iterable[tuple[Any, str]]
 
 
 class Unmet(Exception):
@@ -54,6 +60,7 @@ def close(
     actual: Any,
     expected: Any,
     hint: str,
+    mistakes: Mistakes = (),
     *,
     what: str = "The result",
     rtol: float | None = None,
@@ -63,8 +70,44 @@ def close(
 
     Numbers and tensors without dimensions are alike. The tolerance follows the coarser dtype of the two:
     1e-9 for float64, 2e-4 for float32, 2e-2 for half precision, relative to each value and, absolutely, to the
-    largest one; ``rtol`` and ``atol`` override it.
+    largest one (to 1 where all are 0); ``rtol`` and ``atol`` override it. A wrong answer that equals a known mistake
+    fails with that mistake's own hint.
     """
+    try:
+        _close(actual, expected, hint, what, rtol, atol)
+    except Unmet:
+        no_mistake(actual, mistakes)
+        raise
+
+
+def no_mistake(actual: Any, mistakes: Mistakes) -> None:
+    """Expect that ``actual`` is none of these values, each with the hint for the mistake that gives it."""
+    for value, hint in mistakes:
+        with contextlib.suppress(Unmet):
+            _close(actual, value, hint, "The result", 1e-5, None)
+            break
+    else:
+        return
+    raise Unmet(hint)
+
+
+def number(value: Any, what: str = "The result") -> None:
+    """Expect a real number, or a real tensor without dimensions."""
+    if not (isinstance(value, torch.Tensor) and value.dim() == 0 and not value.is_complex()):
+        kind(value, (float, int), what)
+
+
+@contextlib.contextmanager
+def explained(hint: str) -> Iterator[None]:
+    """Put ``hint`` before what the student's code raises here; an answer not yet written says so by itself."""
+    try:
+        yield
+    except StudentError as error:
+        unanswered = error.kind == "NotImplementedError"
+        raise Unmet(error.sentence() if unanswered else f"{hint} {error.sentence()}") from None
+
+
+def _close(actual: Any, expected: Any, hint: str, what: str, rtol: float | None, atol: float | None) -> None:
     seen, wanted = _as_tensor(actual, what), _as_tensor(expected, "The expected value")
     if seen.shape != wanted.shape:
         raise Unmet(
@@ -76,10 +119,11 @@ def close(
     seen, wanted = seen.to(torch.complex128), wanted.to(torch.complex128)
     if torch.isnan(torch.view_as_real(seen)).any() and not torch.isnan(torch.view_as_real(wanted)).any():
         raise Unmet(f"{what} contains nan. {hint}")
-    finite = wanted.abs()[torch.isfinite(wanted.abs())]
-    scale = float(finite.max()) if finite.numel() else 0.0
-    tolerance = (base if atol is None else atol * 1.0) * (scale if atol is None else 1.0)
-    if not torch.allclose(seen, wanted, rtol=base if rtol is None else rtol, atol=tolerance, equal_nan=True):
+    if atol is None:
+        finite = wanted.abs()[torch.isfinite(wanted.abs())]
+        largest = float(finite.max()) if finite.numel() else 0.0
+        atol = base * (largest or 1.0)
+    if not torch.allclose(seen, wanted, rtol=base if rtol is None else rtol, atol=atol, equal_nan=True):
         raise Unmet(hint)
 
 

@@ -5,7 +5,6 @@ known mistake gives a value of its own, that value is recognised first, so that 
 """
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,31 +15,12 @@ from autograde import expect
 from autograde.cases import Cases, check
 from autograde.student import Student, StudentError
 
-Mistakes = Iterable[tuple[Any, str]]
-
 
 def _symmetric(eigenvalues: list[float], cases: Cases) -> torch.Tensor:
     """Return a symmetric matrix with these eigenvalues and random eigenvectors."""
     basis, _ = torch.linalg.qr(cases.randn(len(eigenvalues), len(eigenvalues)))
     matrix = basis @ torch.diag(torch.tensor(eigenvalues, dtype=torch.float64)) @ basis.T
     return (matrix + matrix.T) / 2
-
-
-def _not(actual: Any, mistakes: Mistakes) -> None:
-    """Expect that ``actual`` is none of these values, each with the hint for the mistake that gives it."""
-    for value, hint in mistakes:
-        try:
-            expect.close(actual, value, hint, rtol=1e-5)
-        except expect.Unmet:
-            continue
-        raise expect.Unmet(hint)
-
-
-def _number(value: Any, what: str) -> None:
-    """Expect a real number, or a real tensor without dimensions."""
-    if isinstance(value, torch.Tensor) and value.dim() == 0 and not value.is_complex():
-        return
-    expect.kind(value, (float, int), what)
 
 
 # --- classify_critical_point
@@ -111,14 +91,14 @@ def condition_number(student: Student, cases: Cases) -> None:
     with cases("a round bowl"):
         bowl = cases.uniform(2, 9) * torch.eye(cases.integer(3, 6), dtype=torch.float64)
         kappa = student.call("condition_number", bowl)
-        _number(kappa, "The condition number")
+        expect.number(kappa, "The condition number")
         hint = "A round bowl has condition number 1, however steep it is: take a ratio of two eigenvalues."
         expect.close(kappa, 1.0, hint)
     with cases("a rotated ravine", weight=2):
         hessian = _symmetric([2.0, 0.5, cases.uniform(20, 90)], cases)
         right = np.linalg.cond(hessian.numpy(), 2)
         kappa = student.call("condition_number", hessian)
-        _number(kappa, "The condition number")
+        expect.number(kappa, "The condition number")
         diagonal = hessian.diagonal().abs()
         entries = "Use the eigenvalues, not the entries on the diagonal: a Hessian is rarely diagonal."
         mistakes = [
@@ -127,7 +107,7 @@ def condition_number(student: Student, cases: Cases) -> None:
             (round(right), "Do not round the condition number."),
             (diagonal.max() / diagonal.min(), entries),
         ]
-        _not(kappa, mistakes)
+        expect.no_mistake(kappa, mistakes)
         hint = "Divide the largest absolute eigenvalue by the smallest, in the precision of the input."
         expect.close(kappa, right, hint)
     with cases("a saddle"):
@@ -169,13 +149,13 @@ def best_gradient_descent(student: Student, cases: Cases) -> None:
     def best(lambda_min: float, lambda_max: float) -> tuple[Any, Any]:
         answer = student.call("best_gradient_descent", lambda_min, lambda_max)
         expect.sequence(answer, 2)
-        _number(answer[0], "The learning rate")
-        _number(answer[1], "The rate")
+        expect.number(answer[0], "The learning rate")
+        expect.number(answer[1], "The rate")
         return tuple(answer)
 
     with cases("the learning rate", weight=2):
         answer = best(low, high)
-        _not(answer[0], [(rate, "The learning rate comes first and the rate second.")])
+        expect.no_mistake(answer[0], [(rate, "The learning rate comes first and the rate second.")])
         edge = "With 2/lambda_max the steepest direction never shrinks: that is the limit, not the best."
         safe = "With 1/lambda_max nothing bounces, but a larger learning rate helps the flat direction more."
         mistakes = [
@@ -185,7 +165,7 @@ def best_gradient_descent(student: Student, cases: Cases) -> None:
             (1 / math.sqrt(low * high), "The geometric mean of the eigenvalues is not where the two terms meet."),
             (4 / (math.sqrt(low) + math.sqrt(high)) ** 2, "That is the learning rate for momentum, not for this."),
         ]
-        _not(answer[0], mistakes)
+        expect.no_mistake(answer[0], mistakes)
         hint = "At the best learning rate |1 - lr * lambda| is the same for the smallest and the largest eigenvalue."
         expect.close(answer[0], lr, hint, what="The learning rate", rtol=1e-7)
     with cases("the rate", weight=2):
@@ -198,7 +178,7 @@ def best_gradient_descent(student: Student, cases: Cases) -> None:
             (1 - 1 / kappa, "That is the rate of the learning rate 1/lambda_max, not of the best one."),
             ((floor - 1) / (floor + 1), "The condition number need not be an integer: divide with / and not with //."),
         ]
-        _not(answer[1], mistakes)
+        expect.no_mistake(answer[1], mistakes)
         hint = "The rate is |1 - lr * lambda| in the slowest direction, with the learning rate that you return."
         expect.close(answer[1], rate, hint, what="The rate", rtol=1e-7)
     with cases("other ravines"):
@@ -245,7 +225,7 @@ def newton_step(student: Student, cases: Cases) -> None:
             (w - grad / hessian.diagonal(), "The diagonal is not the whole Hessian: solve with the full matrix."),
             (w - grad, "That is a gradient step: the Hessian is not in it."),
         ]
-        _not(answer, mistakes)
+        expect.no_mistake(answer, mistakes)
         expect.close(answer, target, "On a quadratic loss, one step lands on the critical point exactly.")
     with cases("the inputs stay"):
         w, grad, hessian, target = problem([1.0, 3.0, cases.uniform(5, 9)])
@@ -261,8 +241,9 @@ def newton_step(student: Student, cases: Cases) -> None:
         answer = step(w, grad, hessian)
         values, vectors = np.linalg.eigh(hessian.numpy())
         away = w.numpy() - vectors @ ((vectors.T @ grad.numpy()) / np.abs(values))
-        _not(answer, [(away, "Use the eigenvalues with their signs: Newton's step goes to a saddle point too.")])
-        expect.close(answer, target, "Newton's step lands on the critical point when that is a saddle, too.")
+        flipped = "Use the eigenvalues with their signs: Newton's step goes to a saddle point too."
+        hint = "Newton's step lands on the critical point when that is a saddle, too."
+        expect.close(answer, target, hint, [(away, flipped)])
     with cases("a ravine"):
         w, grad, hessian, target = problem([cases.uniform(1, 2) * 1e-5, 1.0, cases.uniform(5, 9)])
         hint = "Solve with the Hessian as it is: add nothing to it, drop no small eigenvalue, keep the precision."
@@ -380,7 +361,7 @@ def hessian_vector_product(student: Student, cases: Cases) -> None:
             (tangled(v.numpy(), rows.numpy())[1] @ v.numpy(), point),
             (tangled(0 * w.numpy(), rows.numpy())[1] @ v.numpy(), origin),
         ]
-        _not(answer, mistakes)
+        expect.no_mistake(answer, mistakes)
         right = hessian @ v.numpy()
         expect.shape(answer, (n,))
         off = float(np.linalg.norm(answer.double().numpy() - right) / np.linalg.norm(right))
@@ -490,7 +471,7 @@ def _power(
     value, vector = answer
     swapped = isinstance(vector, (float, int)) or (isinstance(vector, torch.Tensor) and vector.dim() == 0)
     expect.that(not swapped, "The eigenvalue comes first and the eigenvector second.")
-    _number(value, "The eigenvalue")
+    expect.number(value, "The eigenvalue")
     expect.kind(vector, torch.Tensor, "The eigenvector")
     expect.shape(vector, (dim,), "The eigenvector")
     vector = vector.detach().double().numpy()
@@ -527,7 +508,7 @@ def power_iteration(student: Student, cases: Cases) -> None:
         hill = _symmetric(spectrum(-top, 3.0, cases.integer(20, 30)), cases)
         value, vector, _ = _power(student, cases, hill, 80)
         hint = "The sign is lost: a length is never negative, the Rayleigh quotient has the sign."
-        _not(value, [(top, hint)])
+        expect.no_mistake(value, [(top, hint)])
         expect.close(value, -top, "The eigenvalue is the one with the largest absolute value.", rtol=2e-4)
         hint = "The eigenvector of a negative eigenvalue is wrong: v changes its sign in each step, and that is fine."
         expect.that(_along(vector, np.linalg.eigh(hill.numpy())[1][:, 0]) > 1 - 1e-6, hint)

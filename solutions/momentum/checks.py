@@ -5,8 +5,7 @@ Optimizers are compared with PyTorch's: the same snippet runs beside the student
 made one of them reads about that one.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +15,7 @@ from scipy.optimize import minimize_scalar
 
 from autograde import expect
 from autograde.cases import Cases, check
-from autograde.student import NamespaceStudent, Student, StudentError
+from autograde.student import NamespaceStudent, Student
 
 #: Float64 arithmetic in another order differs by less than this; every mistake differs by more.
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
@@ -26,39 +25,11 @@ NUMBER = {"rtol": 1e-5, "atol": 1e-6}
 REFERENCE = NamespaceStudent({"SGD": torch.optim.SGD})
 
 
-def _compare(
-    actual: Any,
-    expected: Any,
-    hint: str,
-    mistakes: Sequence[tuple[Any, str]] = (),
-    *,
-    what: str = "The result",
-    **tolerance: float,
-) -> None:
-    """Expect ``expected``; a value that equals a known mistake fails with that mistake's own hint."""
-    try:
-        expect.close(actual, expected, hint, what=what, **tolerance)
-    except expect.Unmet:
-        for mistaken, its_hint in mistakes:
-            with contextlib.suppress(expect.Unmet):
-                expect.close(actual, mistaken, hint, **tolerance)
-                hint = its_hint
-                break
-        else:
-            raise
-        raise expect.Unmet(hint) from None
-
-
 def _compare_all(actual: Any, expected: Sequence[Any], hint: str, what: str) -> None:
     """Expect each of a list of tensors, to the last bits of float64."""
     expect.sequence(actual, len(expected), what)
     for one, wanted in zip(actual, expected, strict=True):
         expect.close(one, wanted, hint, what=what, **EXACT)
-
-
-def _draw(cases: Cases, shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    """Draw a standard normal tensor; the shape may be ()."""
-    return cases.randn(*shape, 1, dtype=dtype).squeeze(-1)
 
 
 def _keeps_inputs(student: Student, cases: Cases, call: str) -> None:
@@ -70,16 +41,6 @@ def _keeps_inputs(student: Student, cases: Cases, call: str) -> None:
     hint = "Your function changes a tensor that it was given: make new ones, without `+=` or `mul_` on the inputs."
     for seen, was in zip(after, before, strict=True):
         expect.close(seen, was, hint, what="An input")
-
-
-@contextlib.contextmanager
-def _explained(hint: str) -> Iterator[None]:
-    """Put ``hint`` before what the student's code raised here."""
-    try:
-        yield
-    except StudentError as error:
-        unanswered = error.kind == "NotImplementedError"
-        raise expect.Unmet(error.sentence() if unanswered else f"{hint} {error.sentence()}") from None
 
 
 # --- 1. momentum_step ------------------------------------------------------------------------------------------------
@@ -105,7 +66,7 @@ def momentum_step(student: Student, cases: Cases) -> None:
         expect.sequence(result, 2)
         new_w, new_v = result
         expected = -lr * grad
-        _compare(
+        expect.close(
             new_v,
             expected,
             "When the step before is zero, the new step is -lr * grad.",
@@ -120,7 +81,7 @@ def momentum_step(student: Student, cases: Cases) -> None:
             ],
             what="The step",
         )
-        _compare(
+        expect.close(
             new_w,
             w + expected,
             "The new weights are w + v, with the new v.",
@@ -137,7 +98,7 @@ def momentum_step(student: Student, cases: Cases) -> None:
         expect.sequence(result, 2)
         new_w, new_v = result
         expected = beta * v - lr * grad
-        _compare(
+        expect.close(
             new_v,
             expected,
             "The step before enters as beta * v, and the gradient as -lr * grad.",
@@ -149,7 +110,7 @@ def momentum_step(student: Student, cases: Cases) -> None:
             ],
             what="The step",
         )
-        _compare(
+        expect.close(
             new_w,
             w + expected,
             "The new weights are w + v, with the new v.",
@@ -185,7 +146,7 @@ def momentum_step(student: Student, cases: Cases) -> None:
         _keeps_inputs(student, cases, "momentum_step(w, v, grad, 0.1, 0.9)")
     with cases("shapes and dtypes"):
         for dtype, shape in ((torch.float32, (2, 1, 3)), (torch.float32, ()), (torch.float64, (1,))):
-            w, v, grad = (_draw(cases, shape, dtype) for _ in range(3))
+            w, v, grad = (cases.randn(*shape, dtype=dtype) for _ in range(3))
             result = student.call("momentum_step", w, v, grad, lr, beta)
             expect.sequence(result, 2)
             hint = f"The same two equations hold for a tensor of shape {shape} in {dtype}."
@@ -233,7 +194,7 @@ def nesterov_step(student: Student, cases: Cases) -> None:
         _nesterov(student, 1, **inputs)
     with cases("the point asked"):
         points, _, _ = _nesterov(student, 1, **inputs)
-        _compare(
+        expect.close(
             points[0],
             w + beta * v,
             "Ask for the gradient at the look-ahead point w + beta * v.",
@@ -252,7 +213,7 @@ def nesterov_step(student: Student, cases: Cases) -> None:
         expect.dtype(points[0], w.dtype, "The point given to grad_fn")
         grad = torch.tanh(matrix @ points[0])
         expected = beta * v - lr * grad
-        _compare(
+        expect.close(
             steps[0],
             expected,
             "The new step is beta * v - lr * gradient, with the gradient from grad_fn.",
@@ -266,7 +227,7 @@ def nesterov_step(student: Student, cases: Cases) -> None:
             ],
             what="The step",
         )
-        _compare(
+        expect.close(
             path[0],
             w + expected,
             "The new weights are w + v, with the new v.",
@@ -302,7 +263,7 @@ def nesterov_step(student: Student, cases: Cases) -> None:
         _keeps_inputs(student, cases, "nesterov_step(w, v, lambda point: grad, 0.1, 0.9)")
     with cases("shapes and dtypes"):
         for dtype, shape in ((torch.float32, (2, 1, 3)), (torch.float32, ()), (torch.float64, (1,))):
-            w, v = _draw(cases, shape, dtype), _draw(cases, shape, dtype)
+            w, v = cases.randn(*shape, dtype=dtype), cases.randn(*shape, dtype=dtype)
             result = student.run(
                 "result = nesterov_step(w, v, lambda point: 3 * point, 0.1, 0.8)", returns="result", w=w, v=v
             )
@@ -355,7 +316,7 @@ def best_heavy_ball(student: Student, cases: Cases) -> None:
         lr, beta, rate = _settings(student, low, high)
         best_lr, best_beta, best_rate = _fastest(low, high)
         kappa = high / low
-        _compare(
+        expect.close(
             rate,
             best_rate,
             "The rate is the largest absolute eigenvalue of the matrix at your lr and beta; it should be sqrt(beta).",
@@ -375,7 +336,7 @@ def best_heavy_ball(student: Student, cases: Cases) -> None:
             what="The rate",
             **NUMBER,
         )
-        _compare(
+        expect.close(
             beta,
             best_beta,
             "Your beta is not the smallest whose range holds both ends: solve the two equations again.",
@@ -390,7 +351,7 @@ def best_heavy_ball(student: Student, cases: Cases) -> None:
             what="beta",
             **NUMBER,
         )
-        _compare(
+        expect.close(
             lr,
             best_lr,
             "Your lr does not fit the two equations together with your beta: put both in and see.",
@@ -416,9 +377,9 @@ def best_heavy_ball(student: Student, cases: Cases) -> None:
         lr, beta, rate = _settings(student, low, high)
         best_lr, best_beta, best_rate = _fastest(low, high)
         hint = "Beta and the rate depend on the ratio of the curvatures only; here lambda_min is not 1."
-        _compare(rate, best_rate, hint, what="The rate", **NUMBER)
-        _compare(beta, best_beta, hint, what="beta", **NUMBER)
-        _compare(
+        expect.close(rate, best_rate, hint, what="The rate", **NUMBER)
+        expect.close(beta, best_beta, hint, what="beta", **NUMBER)
+        expect.close(
             lr,
             best_lr,
             "Twice the curvatures need half the lr: yours does not follow when lambda_min is not 1.",
@@ -430,15 +391,15 @@ def best_heavy_ball(student: Student, cases: Cases) -> None:
         lr, beta, rate = _settings(student, curvature, curvature)
         hint = "When both curvatures are equal, plain gradient descent arrives in one step: look at what yours gives."
         # One step from anywhere, by the definition: w - lr * curvature * w = 0.
-        _compare(lr, 1 / curvature, hint, what="lr", **NUMBER)
-        _compare(beta, 0.0, hint, what="beta", **NUMBER)
-        _compare(rate, 0.0, hint, what="The rate", **NUMBER)
+        expect.close(lr, 1 / curvature, hint, what="lr", **NUMBER)
+        expect.close(beta, 0.0, hint, what="beta", **NUMBER)
+        expect.close(rate, 0.0, hint, what="The rate", **NUMBER)
     with cases("a steep ravine"):
         low, high = 1e-2, cases.uniform(50, 100)
         lr, beta, rate = _settings(student, low, high)
         hint = "With a condition number of several thousand your settings are no longer the best."
         for seen, wanted, what in zip((lr, beta, rate), _fastest(low, high), ("lr", "beta", "The rate"), strict=True):
-            _compare(seen, wanted, hint, what=what, **NUMBER)
+            expect.close(seen, wanted, hint, what=what, **NUMBER)
 
 
 # --- 4. momentum_schedule --------------------------------------------------------------------------------------------
@@ -454,7 +415,7 @@ def momentum_schedule(student: Student, cases: Cases) -> None:
     """Compare with the closed form without logarithms."""
     with cases("the first 250 updates"):
         for t in (0, 249, cases.integer(150, 248), cases.integer(1, 120)):
-            _compare(
+            expect.close(
                 student.call("momentum_schedule", t, 0.999),
                 _mu(t, 0.999),
                 "The momentum stays the same for the first 250 updates, t = 0 to 249: round t / 250 down.",
@@ -468,7 +429,7 @@ def momentum_schedule(student: Student, cases: Cases) -> None:
     with cases("the stairs", weight=2):
         for t in (250, 500, 1000, cases.integer(2, 40) * 250, cases.integer(2000, 9000)):
             stair = t // 250 + 1
-            _compare(
+            expect.close(
                 student.call("momentum_schedule", t, 0.999),
                 _mu(t, 0.999),
                 "A stair after the first has the wrong height: go through the exponent, -1 - log2(floor(t / 250) + 1).",
@@ -487,7 +448,7 @@ def momentum_schedule(student: Student, cases: Cases) -> None:
             )
     with cases("the limit", weight=2):
         for t, limit in ((cases.integer(3000, 9000), 0.9), (12_250, 0.99), (750_000, 0.999), (600, 0.0)):
-            _compare(
+            expect.close(
                 student.call("momentum_schedule", t, limit),
                 _mu(t, limit),
                 "The momentum never passes mu_max: see what your function gives for a late t, and for a small mu_max.",
@@ -536,8 +497,8 @@ class _Quadratic:
 
     def __init__(self, cases: Cases) -> None:
         shapes = (3,), (2, 2), ()
-        self.weights = [_draw(cases, shape) for shape in shapes]
-        self.curvatures = [(_draw(cases, shape) / 2).exp() for shape in shapes]
+        self.weights = [cases.randn(*shape) for shape in shapes]
+        self.curvatures = [(cases.randn(*shape) / 2).exp() for shape in shapes]
 
     def both(self, student: Student, code: str, returns: Sequence[str], **inputs: Any) -> tuple[Any, Any]:
         """Run a snippet beside the student's SGD and beside PyTorch's; return what each leaves behind."""
@@ -568,7 +529,7 @@ def SGD(student: Student, cases: Cases) -> None:
 
     with cases("plain gradient descent"):
         path, _, leaves = _fixed(student, [w], [[g1], [g2]], lr=lr)
-        _compare(
+        expect.close(
             path[0],
             w - lr * g1,
             "Without momentum a step is p - lr * p.grad.",
@@ -580,7 +541,7 @@ def SGD(student: Student, cases: Cases) -> None:
             what="The parameter",
             **EXACT,
         )
-        _compare(
+        expect.close(
             path[1],
             w - lr * g1 - lr * g2,
             "The second step without momentum is wrong: only the new gradient counts.",
@@ -598,7 +559,7 @@ def SGD(student: Student, cases: Cases) -> None:
         expect.that(buffers[0] is not None, _NO_BUFFER)
         outside = "The learning rate is outside the buffer in PyTorch: the buffer adds up gradients only."
         average = "The buffer is a sum, not an average: the new gradient enters whole, without 1 - momentum."
-        _compare(
+        expect.close(
             buffers[0],
             g1,
             "The first buffer is the first gradient.",
@@ -613,7 +574,7 @@ def SGD(student: Student, cases: Cases) -> None:
             **EXACT,
         )
         second = beta * g1 + g2
-        _compare(
+        expect.close(
             buffers[1],
             second,
             "The new buffer is momentum times the old one, plus the new gradient.",
@@ -627,7 +588,7 @@ def SGD(student: Student, cases: Cases) -> None:
             what="The momentum buffer",
             **EXACT,
         )
-        _compare(
+        expect.close(
             path[1],
             w - lr * g1 - lr * second,
             "The buffers are right but the steps are not: a step is p - lr * buffer.",
@@ -674,7 +635,7 @@ def SGD(student: Student, cases: Cases) -> None:
         def after(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
             return w - lr * first - lr * second
 
-        _compare(
+        expect.close(
             path[1],
             after(g1 + beta * b1, g2 + beta * b2),
             "Nesterov's step is lr * (grad + momentum * buffer), with the new buffer.",
@@ -701,7 +662,7 @@ def SGD(student: Student, cases: Cases) -> None:
             what="The parameter",
             **EXACT,
         )
-        _compare(
+        expect.close(
             buffers[1],
             b2,
             "With nesterov=True the buffer is the same as without: only the step differs.",
@@ -782,7 +743,7 @@ def SGD(student: Student, cases: Cases) -> None:
         _compare_all(path, wanted, hint, "The parameter")
         _compare_all(buffers, wanted_buffers, hint, "The momentum buffer")
 
-    with cases("parameters without a gradient"), _explained("Skip a parameter whose gradient is None."):
+    with cases("parameters without a gradient"), expect.explained("Skip a parameter whose gradient is None."):
         quadratic = _Quadratic(cases)
         (path, moved, buffers), (wanted, _, wanted_buffers) = quadratic.both(
             student,
@@ -802,7 +763,7 @@ def SGD(student: Student, cases: Cases) -> None:
             lr=lr,
             beta=beta,
         )
-        _compare(
+        expect.close(
             moved,
             0.0,
             "A parameter whose gradient is None is skipped: its old buffer must not move it either.",
@@ -873,10 +834,8 @@ def SGD(student: Student, cases: Cases) -> None:
         _compare_all(path, wanted, hint, "The parameter")
         _compare_all(buffers, wanted_buffers, hint, "The momentum buffer")
 
-    with (
-        cases("a checkpoint of torch.optim.SGD"),
-        _explained('Use the names "lr", "momentum", "nesterov" and "momentum_buffer": PyTorch\'s checkpoints do.'),
-    ):
+    names = 'Use the names "lr", "momentum", "nesterov" and "momentum_buffer": PyTorch\'s checkpoints do.'
+    with cases("a checkpoint of torch.optim.SGD"), expect.explained(names):
         quadratic = _Quadratic(cases)
         saved = REFERENCE.run(
             _BEGIN + "optimizer = SGD(params, lr=lr, momentum=beta)\ntrain(6)\nsaved = optimizer.state_dict()",

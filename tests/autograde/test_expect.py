@@ -10,6 +10,7 @@ import torch
 
 from autograde import expect
 from autograde.expect import Unmet
+from autograde.student import StudentError
 
 
 def said(expectation, *args, **kwargs) -> str:
@@ -139,3 +140,41 @@ def test_shape_and_dtype() -> None:
     expect.dtype(torch.ones(1, dtype=torch.float64), torch.float64)
     assert "torch.float64, but it is torch.float32" in said(expect.dtype, torch.ones(1), torch.float64)
     assert "but it is a number" in said(expect.dtype, 1.0, torch.float64)
+
+
+def test_a_known_mistake_is_told_by_its_own_hint() -> None:
+    wanted, doubled = torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0])
+    mistakes = [(-wanted, "The sign is wrong."), (doubled, "Halve it.")]
+    expect.close(wanted, wanted, "other", mistakes)
+    assert said(expect.close, -wanted, wanted, "other", mistakes) == "The sign is wrong."
+    assert said(expect.close, doubled * (1 + 1e-6), wanted, "other", mistakes) == "Halve it."
+    assert said(expect.close, wanted + 0.1, wanted, "other", mistakes) == "other"
+    # What equals both is right: a mistake is looked for only once the right value is ruled out.
+    expect.close(0.0, 0.0, "other", [(0.0, "never")])
+    expect.no_mistake(wanted, mistakes)
+    assert said(expect.no_mistake, doubled, mistakes) == "Halve it."
+
+
+def test_zero_has_a_tolerance_too() -> None:
+    expect.close(1e-12, 0.0, "not zero")
+    expect.close(torch.full((3,), 1e-12, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), "not zero")
+    assert said(expect.close, 1e-6, 0.0, "not zero") == "not zero"
+
+
+@pytest.mark.parametrize("value", [1, 1.5, torch.tensor(2.0), torch.tensor(3)])
+def test_a_number_may_be_a_tensor_without_dimensions(value: object) -> None:
+    expect.number(value)
+
+
+@pytest.mark.parametrize("value", [True, "1", None, [1.0], torch.ones(1), torch.tensor(1j), 1j])
+def test_what_is_no_number(value: object) -> None:
+    assert "should be" in said(expect.number, value)
+
+
+def test_an_error_is_explained_unless_nothing_is_written() -> None:
+    def run(kind: str) -> None:
+        with expect.explained("Look at the names."):
+            raise StudentError(kind, "momentum")
+
+    assert said(run, "KeyError") == "Look at the names. Your code raised KeyError: momentum."
+    assert said(run, "NotImplementedError").startswith("Nothing is written here yet")
