@@ -1,0 +1,76 @@
+"""The pages in a real browser: equations are set, the interactive figure lives, nothing is wider than a phone."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.book.test_pages import CHAPTERS, toc_pages
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PHONE = 390  # CSS pixels
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no Chromium here; `autograde doctor` says how to get it"
+)
+
+#: Opens a page as wide as a phone and writes down how wide it turns out, and what sticks out of it.
+WRAPPER = """<iframe id="page" src="{url}" style="width: {width}px; height: 900px; border: 0"></iframe>
+<script>
+const frame = document.getElementById("page");
+frame.addEventListener("load", () => setTimeout(() => {{
+  const root = frame.contentDocument.documentElement;
+  document.body.dataset.width = root.scrollWidth;
+  document.body.dataset.text = frame.contentDocument.querySelectorAll("article p").length;
+}}, 4000));
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def browse(tmp_path_factory):
+    """Open a file in headless Chromium and return the page as it is after its scripts have run."""
+    profile = tmp_path_factory.mktemp("profile")
+
+    def run(path):
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+        options += ["--disable-background-networking", "--disable-component-update", "--allow-file-access-from-files"]
+        options += [f"--user-data-dir={profile}", "--virtual-time-budget=10000", "--dump-dom", path.as_uri()]
+        done = subprocess.run([CHROMIUM, *options], capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda p: p.stem)
+def test_equations_are_set_without_the_network(page, html, browse):
+    dom = browse(html / "book" / f"{page.stem}.html")
+    displayed = page.read_text(encoding="utf-8").count("\n$$\n") // 2
+    assert displayed >= 2
+    assert len(re.findall(r'<mjx-container[^>]*display="true"', dom)) >= displayed
+    assert "<mjx-merror" not in dom and "data-mjx-error" not in dom
+
+
+@pytest.mark.parametrize("page", [p for p in toc_pages() if 'class="ravine"' in p.read_text()], ids=lambda p: p.stem)
+def test_the_interactive_figure_lives(page, html, browse):
+    dom = browse(html / "book" / f"{page.stem}.html")
+    momentum = page.read_text(encoding="utf-8").count('data-method="momentum"')
+    plain = page.read_text(encoding="utf-8").count('data-method="gd"')
+    assert dom.count('type="range"') == 3 * momentum + 2 * plain
+    # It computes: the readout, the path, and what a screen reader hears of each slider and picture.
+    assert dom.count("Each step multiplies the error by about") == momentum + plain
+    assert len(re.findall(r'class="ravine-dot"', dom)) > 20
+    assert dom.count("aria-valuetext=") == 3 * momentum + 2 * plain
+    assert len(re.findall(r'<svg[^>]*role="img"[^>]*aria-label="[^"]{20,}"', dom)) == 3 * momentum + 2 * plain
+
+
+@pytest.mark.parametrize("page", toc_pages(), ids=lambda p: p.stem)
+def test_nothing_is_wider_than_a_phone(page, html, browse, tmp_path):
+    wrapper = tmp_path / "phone.html"
+    url = (html / "book" / f"{page.stem}.html").as_uri()
+    wrapper.write_text(WRAPPER.format(url=url, width=PHONE), encoding="utf-8")
+    dom = browse(wrapper)
+    measured = re.search(r'data-width="(\d+)" data-text="(\d+)"', dom)
+    assert measured, "the page did not open"
+    assert int(measured[2]) > 0 or page.stem == "references"
+    assert int(measured[1]) <= PHONE
