@@ -55,11 +55,14 @@ course: ## release the notebooks, build the book, grade the sample class
 	echo; \
 	echo "The course stands ($$(( $$(date +%s) - start )) s). Where to look:"; \
 	echo '  the book      _build/html/index.html   (or: make serve)'; \
-	echo '  the grades    _build/grades/grades.csv'; \
-	echo '  the feedback  _build/grades/feedback/<student>/<assignment>.html'; \
+	$(if $(OURS),echo '  the grades    _build/grades/grades.csv'; \
+	echo '  the feedback  _build/grades/feedback/<student>/<assignment>.html';) \
 	echo '  an assignment make lab, then open momentum/momentum.ipynb'
 
-course-parts: $(STAMPS)/release $(STAMPS)/book $(STAMPS)/grades
+# A student's copy of the course has no solutions: there the notebooks are as they came, and nothing is graded.
+OURS := $(wildcard solutions)
+
+course-parts: $(STAMPS)/release $(STAMPS)/book $(if $(OURS),$(STAMPS)/grades)
 
 # A student's work in notebooks/ must survive a new release: what git reports as edited is kept beside it.
 $(STAMPS)/release: $(READY) $(LIBRARY) $(GRADER)
@@ -69,7 +72,7 @@ $(STAMPS)/release: $(READY) $(LIBRARY) $(GRADER)
 		kept="$$(dirname "$$notebook")/.ipynb_checkpoints/$$(date +%Y-%m-%d-%H-%M-%S).ipynb"; \
 		mkdir -p "$$(dirname "$$kept")" && cp "$$notebook" "$$kept" || exit 1; \
 		echo "$$notebook had been edited: your copy is $$kept"; done
-	$(RUN) autograde release
+	$(if $(OURS),$(RUN) autograde release)
 	@touch $@
 
 release: $(READY) ## generate notebooks/ from solutions/

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -23,13 +24,14 @@ def blocks(page):
 
 
 @pytest.fixture
-def course(tmp_path):
-    """The repository as it is now, committed: what COURSE_URL stands for."""
+def course(tmp_path, request):
+    """The repository as it is now, committed: what COURSE_URL stands for; for students without the answers."""
     origin = tmp_path / "origin"
+    left_out = getattr(request, "param", ())
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     for name in filter(None, names):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() and Path(name).parts[0] not in left_out:
             (origin / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, origin / name)
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
@@ -98,6 +100,7 @@ def serve_until_up(command, folder, environment):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("course", [("solutions", "examples")], indirect=True, ids=["without the answers"])
 def test_a_student_gets_from_nothing_to_a_checked_notebook(terminal, tmp_path):
     printed = []
     for block in blocks("students"):
@@ -120,6 +123,10 @@ def test_a_student_gets_from_nothing_to_a_checked_notebook(terminal, tmp_path):
 def test_an_instructor_gets_from_a_clone_to_a_graded_class(terminal, tmp_path):
     for block in blocks("instructors"):
         terminal(block)
+    with tarfile.open(tmp_path / "course-for-students.tar.gz") as archive:
+        handed_out = {Path(name).parts[1] for name in archive.getnames() if len(Path(name).parts) > 1}
+    assert {"Makefile", "notebooks", "book", "ravines", "autograde"} <= handed_out
+    assert not {"solutions", "examples", ".git"} & handed_out
     grades = tmp_path / "course" / "grades"
     rows = [line.split(",") for line in (grades / "grades.csv").read_text(encoding="utf-8").splitlines()[1:]]
     totals = {s: sum(float(r[3]) for r in rows if r[0] == s) for s in {r[0] for r in rows}}
