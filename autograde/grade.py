@@ -15,11 +15,12 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -30,12 +31,15 @@ import click
 import nbformat
 import torch
 
-from autograde import console, feedback, gradebook, report
+from autograde import console, feedback, gradebook, journal, report
+from autograde import sandbox as boxes
 from autograde.assemble import Part, Template
 from autograde.cases import Check, ExerciseResult, run_check
-from autograde.course import Course, CourseError
-from autograde.kernel import Kernel, KernelStudent, Limits, library_paths
+from autograde.course import Assignment, Course, CourseError
+from autograde.host import BUBBLEWRAP, NONE, Host, Limits
+from autograde.kernel import Kernel, KernelStudent
 from autograde.outcome import GRADED, MISSING, REJECTED, SubmissionResult, nothing, number, worse
+from autograde.sandbox import SandboxError
 from autograde.student import StudentError, StudentStopped
 from autograde.submission import Batch, MisuseError, RejectedError, Submission, find, read
 from autograde.verdict import settle
@@ -53,19 +57,23 @@ class Grader:
         templates: the assignments as students receive them, by name.
         checks: the hidden checks by assignment and exercise.
         secret: what the seeds of the checks are drawn from; it never leaves the trusted side.
-        limits: what a submission may use.
-        library: packages that the student's side would not find by itself.
+        host: where kernels are started; it must be entered while submissions are graded.
     """
 
     templates: Mapping[str, Template]
     checks: Mapping[str, Mapping[str, Check]]
     secret: str
-    limits: Limits = field(default_factory=Limits)
-    library: Mapping[str, Path] = field(default_factory=dict)
+    host: Host = field(default_factory=Host)
 
     @classmethod
-    def of(cls, course: Course, names: Sequence[str], secret: str, limits: Limits) -> Grader:
+    def of(cls, course: Course, names: Sequence[str], secret: str, **settings: Any) -> Grader:
         """Return a grader for these assignments of a course.
+
+        Args:
+            course: the course.
+            names: its assignments.
+            secret: what the seeds are drawn from.
+            **settings: of the :class:`~autograde.host.Host`.
 
         Raises:
             CourseError: when an assignment or its checks cannot be read.
@@ -73,13 +81,11 @@ class Grader:
         assignments = {name: course.assignment(name) for name in names}
         packages = [p.parent for p in sorted(course.root.glob("*/__init__.py"))]
         packages.append(Path(__file__).resolve().parent)
-        return cls(
-            {name: Template(a) for name, a in assignments.items()},
-            {name: a.checks for name, a in assignments.items()},
-            secret,
-            limits,
-            library_paths(packages),
-        )
+        templates = {name: Template(a) for name, a in assignments.items()}
+        modules = dict.fromkeys(m for t in templates.values() for m in t.preload)
+        settings["hidden"] = [course.root, *settings.get("hidden", ())]
+        host = Host(packages=packages, modules=list(modules), **settings)
+        return cls(templates, {name: a.checks for name, a in assignments.items()}, secret, host)
 
     def seed(self, submission: Submission, exercise: str) -> int:
         """Return the seed of one check: the same in each run with the same secret, and not to be guessed."""
@@ -106,7 +112,7 @@ class Grader:
         return result
 
     async def _grade(self, submission: Submission, result: SubmissionResult) -> None:
-        handed = await asyncio.to_thread(read, submission)
+        handed = await asyncio.to_thread(read, submission, self.host.limits.file)
         if handed is None:
             return
         result.timestamp, result.digest = handed.timestamp, handed.digest
@@ -121,7 +127,7 @@ class Grader:
         points = {e.name: e.points for e in template.exercises}
         trouble: dict[str, str] = {}
         files = {f"{submission.assignment}.ipynb": nbformat.writes(assembled.notebook)}
-        async with Kernel(self.limits, files, self.library, template.preload) as kernel:
+        async with Kernel(self.host, files, template.preload) as kernel:
             student = KernelStudent(kernel, assembled.sources, asyncio.get_running_loop())
             count = 0
             for part in assembled.parts:
@@ -138,7 +144,8 @@ class Grader:
                     if output.output_type == "execute_result":
                         output.execution_count = count
                 if end is not None and end.interrupted:
-                    stopped = StudentStopped("timeout", f"It took longer than {self.limits.cell:g} s and was stopped.")
+                    seconds = self.host.limits.cell
+                    stopped = StudentStopped("timeout", f"It took longer than {seconds:g} s and was stopped.")
                 if stopped is not None:
                     result.status = worse(result.status, stopped.status)
                 if part.role == "answer" and end is not None and end.error is not None:
@@ -173,7 +180,7 @@ class Grader:
 
         try:
             # The kernel's own limits end every question; this one ends a check that asks none.
-            result = await asyncio.wait_for(_in_thread(work), self.limits.total + self.limits.cell)
+            result = await asyncio.wait_for(_in_thread(work), self.host.limits.total + self.host.limits.cell)
         except TimeoutError:
             hint = "The check of this exercise broke; your instructor has been told."
             return ExerciseResult(exercise, 0.0, points[exercise], hint=hint, fault="the check does not end")
@@ -250,7 +257,10 @@ async def grade_batch(
         done(result)
         return result
 
-    return list(await asyncio.gather(*(one(s) for s in batch.submissions)))
+    # A group, which when it is cancelled ends after the last of its kernels is closed.
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(s)) for s in batch.submissions]
+    return [task.result() for task in tasks]
 
 
 def run(
@@ -261,12 +271,16 @@ def run(
     assignment: str | None = None,
     jobs: int | None = None,
     limits: Limits | None = None,
+    sandbox: str = BUBBLEWRAP,
+    gpu: bool = False,
     roster: Path | None = None,
     seed: int | None = None,
     db: str | None = None,
     command_line: Sequence[str] = (),
 ) -> tuple[list[SubmissionResult], dict[str, Any]]:
     """Grade a folder of submissions and write everything into ``out``.
+
+    A run that was stopped is continued: what it had finished is taken over (see :mod:`autograde.journal`).
 
     Args:
         course: the course.
@@ -275,6 +289,8 @@ def run(
         assignment: grade this one alone.
         jobs: how many kernels at a time; the number of cores by default.
         limits: what a submission may use.
+        sandbox: ``"bubblewrap"``, or ``"none"`` for submissions that are trusted.
+        gpu: whether the student's code may use the GPU; then one submission runs at a time.
         roster: the file that lists the students.
         seed: the secret of the checks' seeds; by default that of the last run into ``out``, or a fresh one.
         db: the URL of the gradebook; by default one in ``out``.
@@ -286,27 +302,54 @@ def run(
     Raises:
         MisuseError: when what was asked for cannot be done.
         CourseError: when the course is at fault.
+        Stopped: a KeyboardInterrupt, when Ctrl-C, SIGTERM or the terminal's end stopped it, after all was closed.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     if assignment is not None:
         course.assignment(assignment)  # says which there are
     batch = find(submissions, course.assignments, only=assignment, roster=roster)
+    host = {"limits": limits or Limits(), "sandbox": sandbox, "gpu": gpu, "hidden": [out, submissions]}
+    _possible(sandbox)
     _make(out, submissions)
-    url = db or gradebook.default_url(out)
-    grader = Grader.of(course, batch.assignments, _secret(out, seed), limits or Limits())
-    gradebook.prepare(url, (course.assignment(name) for name in batch.assignments))
-    about = {
-        "grader": {name: _version(name) for name in ("ravines", "nbgrader", "nbclient", "ipykernel", "torch")},
-        "python": platform.python_version(),
-        "command": list(command_line),
-        "started": started.isoformat(timespec="seconds"),
-        "secret": grader.secret,
-        "sandbox": "none",
-        "limits": asdict(grader.limits),
-        "assignments": {n: {e.name: e.points for e in t.exercises} for n, t in grader.templates.items()},
-    }
-    _forget(out, batch, about)
+    with journal.Signals() as signals, journal.alone(out):
+        url = db or gradebook.default_url(out)
+        grader = Grader.of(course, batch.assignments, _secret(out, seed), **host)
+        about = {
+            "grader": {name: _version(name) for name in ("ravines", "nbgrader", "nbclient", "ipykernel", "torch")},
+            "python": platform.python_version(),
+            "command": list(command_line),
+            "started": started.isoformat(timespec="seconds"),
+            "secret": grader.secret,
+            "sandbox": grader.host.sandbox,
+            "gpu": grader.host.gpu,
+            "limits": asdict(grader.host.limits),
+            "assignments": {n: {e.name: e.points for e in t.exercises} for n, t in grader.templates.items()},
+        }
+        # All but when, how and of what: each assignment has a key of its own.
+        settings = {k: v for k, v in about.items() if k not in ("command", "started", "assignments")}
+        entries = journal.Journal(out, course, grader.templates, settings, grader.host.limits.file)
+        _prepare(out, url, [course.assignment(name) for name in batch.assignments])
+        taken = entries.load(batch.submissions)
+        left = replace(batch, submissions=tuple(s for s in batch.submissions if s.key not in taken))
+        _forget(out, left, about)
+        _restore(out, taken.values(), grader.templates)
+        graded = _grade_all(grader, left, out, 1 if gpu else jobs or _cores(), entries, signals)
+        results = sorted([*taken.values(), *graded], key=lambda r: r.submission.key)
 
+        for result, reason in gradebook.store(url, results, batch.students):
+            result.trouble = (result.trouble or "") + f"\nThe gradebook did not take it: {reason}"
+        report.write(out / "grades.csv", report.grades_csv(results))
+        report.write(out / "junit.xml", report.junit_xml(results))
+        tree = report.report(results, {**about, "seconds": round(time.monotonic() - clock, 2)})
+        report.write(out / "report.json", report.as_json(tree))
+        entries.close()
+    return results, tree
+
+
+def _grade_all(
+    grader: Grader, batch: Batch, out: Path, jobs: int, entries: journal.Journal, signals: journal.Signals
+) -> list[SubmissionResult]:
+    """Grade a batch, and put what belongs to each submission where it belongs as soon as it is graded."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the cores are the students'
     try:
@@ -314,19 +357,48 @@ def run(
 
             def done(result: SubmissionResult) -> None:
                 _publish(out, result, grader.templates[result.submission.assignment])
+                entries.add(result)
                 tick("/".join(result.submission.key))
 
-            results = asyncio.run(grade_batch(grader, batch, jobs or _cores(), done))
+            if not batch.submissions:
+                return []
+            with grader.host:
+                return signals.drive(grade_batch(grader, batch, jobs, done))
     finally:
         torch.set_num_threads(threads)
 
-    for result, reason in gradebook.store(url, results, batch.students):
-        result.trouble = (result.trouble or "") + f"\nThe gradebook did not take it: {reason}"
-    report.write(out / "grades.csv", report.grades_csv(results))
-    report.write(out / "junit.xml", report.junit_xml(results))
-    tree = report.report(results, {**about, "seconds": round(time.monotonic() - clock, 2)})
-    report.write(out / "report.json", report.as_json(tree))
-    return results, tree
+
+def _prepare(out: Path, url: str, assignments: Sequence[Assignment]) -> None:
+    """Prepare the gradebook; a new one in ``out`` is made beside its place, so that a stop leaves a whole one or none.
+
+    Its tables and the mark of nbgrader's version are made seconds apart, and without the mark it cannot be upgraded.
+    """
+    path = out / "gradebook.db"
+    if url != gradebook.default_url(out) or path.exists():
+        gradebook.prepare(url, assignments)
+        return
+    for leftover in out.glob(".gradebook.db*"):
+        leftover.unlink()
+    beside = out / ".gradebook.db"
+    gradebook.prepare(f"sqlite:///{beside.resolve()}", assignments)
+    beside.replace(path)
+
+
+def _restore(out: Path, results: Iterable[SubmissionResult], templates: Mapping[str, Template]) -> None:
+    """Write the files of finished submissions again where somebody removed them."""
+    for result in results:
+        paths = _executed_path(out, result.submission), _feedback_path(out, result.submission)
+        if not all(path.is_file() for path in paths):
+            _publish(out, result, templates[result.submission.assignment])
+
+
+def _possible(kind: str) -> None:
+    """Refuse to run what students wrote without the sandbox that was asked for."""
+    if kind == BUBBLEWRAP:
+        try:
+            boxes.check()
+        except SandboxError as error:
+            raise MisuseError(f"{error}: {boxes.HOW_TO_GET_IT}.") from None
 
 
 def _make(out: Path, submissions: Path) -> None:
@@ -425,13 +497,33 @@ def _cell(result: SubmissionResult) -> str:
 _path = click.Path(path_type=Path)
 
 
+def _size(name: str, default: int, unit: str, text: str) -> Callable[[Any], Any]:
+    """Return an option for a limit that is a number of something."""
+    return click.option(
+        f"--{name}", type=click.IntRange(1), default=default, show_default=True, metavar=unit, help=f"{text}."
+    )
+
+
 @click.command("grade")
 @click.argument("submissions", type=_path)
 @click.option("--out", required=True, type=_path, help="The folder for grades, report, gradebook and feedback.")
 @click.option("--assignment", metavar="NAME", help="Grade this assignment alone.")
 @click.option("--jobs", type=click.IntRange(1), help="Kernels at a time; the number of cores by default.")
+@click.option(
+    "--sandbox",
+    type=click.Choice([BUBBLEWRAP, NONE]),
+    default=BUBBLEWRAP,
+    show_default=True,
+    help="Where students' code runs; 'none' only for code that you trust.",
+)
+@click.option("--gpu", is_flag=True, help="Let students' code use the GPU, one submission at a time.")
 @click.option("--cell-timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds for a cell.")
 @click.option("--timeout", type=click.FloatRange(1), default=300.0, show_default=True, help="Seconds for a submission.")
+@_size("memory", 2048, "MiB", "Memory of a submission")
+@_size("processes", 64, "N", "Processes and threads of a submission, beside its kernel's own")
+@_size("disk", 256, "MiB", "Files that a submission may write")
+@_size("output", 1024, "KiB", "Output of a submission that is kept")
+@_size("file", 10, "MiB", "The notebook as handed in")
 @click.option("--roster", type=_path, help="A list of the students: nbgrader's CSV, or one name a line.")
 @click.option("--seed", type=int, help="What the checks' random inputs come from; kept in report.json otherwise.")
 @click.option("--db", metavar="URL", help="The gradebook's database; OUT/gradebook.db by default.")
@@ -442,8 +534,15 @@ def command(
     out: Path,
     assignment: str | None,
     jobs: int | None,
+    sandbox: str,
+    gpu: bool,
     cell_timeout: float,
     timeout: float,
+    memory: int,
+    processes: int,
+    disk: int,
+    output: int,
+    file: int,
     roster: Path | None,
     seed: int | None,
     db: str | None,
@@ -463,7 +562,17 @@ def command(
             out,
             assignment=assignment,
             jobs=jobs,
-            limits=Limits(cell=cell_timeout, total=timeout),
+            limits=Limits(
+                cell=cell_timeout,
+                total=timeout,
+                memory=memory * 2**20,
+                processes=processes,
+                disk=disk * 2**20,
+                output=output * 2**10,
+                file=file * 2**20,
+            ),
+            sandbox=sandbox,
+            gpu=gpu,
             roster=roster,
             seed=seed,
             db=db,
@@ -472,9 +581,9 @@ def command(
     except (MisuseError, CourseError) as error:
         console.note(str(error), "bad")
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        console.note("Stopped. No grade was written; start again to grade all of it.", "warn")
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as stop:
+        console.note("Stopped. What is finished is kept: the same command continues from here.", "warn")
+        raise SystemExit(128 + getattr(stop, "number", signal.SIGINT)) from None
     if as_json:
         click.echo(report.as_json({k: v for k, v in tree.items() if k != "secret"}), nl=False)
     else:

@@ -2,7 +2,7 @@
 
 Nothing that this process says is trusted. Of its messages only a few fields are read, each with a bound: a cell's
 outputs (text and pictures, up to a number of bytes), whether a cell raised, and the values of a reply. It holds no
-check, no solution and no gradebook. :func:`start_kernel` is the one place that knows how such a process is made.
+check, no solution and no gradebook. How such a process is made is :mod:`autograde.host`'s business.
 """
 
 from __future__ import annotations
@@ -12,28 +12,22 @@ import base64
 import binascii
 import contextlib
 import json
-import logging
-import os
+import queue
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbformat import NotebookNode
 
 from autograde.harness import REPLY_MIME
+from autograde.host import Host, Limits, silent
 from autograde.student import Student, StudentError, StudentStopped
 from autograde.values import MAX_BYTES, encode
 
@@ -41,50 +35,9 @@ from autograde.values import MAX_BYTES, encode
 SHOWN = ("text/plain", "image/png", "image/jpeg")
 #: What a message costs at least, so that a million empty ones pass no limit.
 _LEAST = 200
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 #: A cell's file name in a SyntaxError's message: a number that says nothing.
 _CELL_FILE = re.compile(r"\((?:\S*/)?\d+\.py, ")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-
-_silent = logging.getLogger("autograde.kernel")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may use.
-
-    Attributes:
-        cell: seconds for one cell, and for one question of a check.
-        total: seconds for the whole submission, from the kernel's start.
-        output: bytes of output that are kept.
-        grace: seconds that a kernel has to obey an interrupt before it is killed.
-        start: seconds that a kernel has to start.
-    """
-
-    cell: float = 60.0
-    total: float = 300.0
-    output: int = 2**20
-    grace: float = 3.0
-    start: float = 120.0
-
-
-@dataclass(frozen=True)
-class Place:
-    """The folders of one kernel.
-
-    Attributes:
-        root: holds the others; removed at the end.
-        work: the student's work folder and home, which holds the submission alone.
-        sockets: the connection file and the ipc sockets.
-        library: links to the packages that the student's side may import, or None when it finds them by itself.
-    """
-
-    root: Path
-    work: Path
-    sockets: Path
-    library: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -93,71 +46,6 @@ class CellEnd:
 
     error: StudentError | None = None
     interrupted: bool = False
-
-
-class _OwnPython(KernelSpecManager):
-    """Knows one kernel: IPython in the Python that grades, whatever kernels the user has installed."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            display_name="Python 3",
-            language="python",
-        )
-
-
-def environment(place: Place) -> dict[str, str]:
-    """Return the whole environment of a student's process: a short list, nothing of the grader's own."""
-    values = {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
-        "HOME": str(place.work),
-        "TMPDIR": str(place.work),
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "CUDA_VISIBLE_DEVICES": "",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONNOUSERSITE": "1",
-        **dict.fromkeys(_THREADS, "1"),
-    }
-    if place.library is not None:
-        values["PYTHONPATH"] = str(place.library)
-    return values
-
-
-async def start_kernel(place: Place) -> AsyncKernelManager:
-    """Start an ordinary kernel process of its own group in ``place``, reached over ipc sockets there."""
-    manager = AsyncKernelManager(
-        kernel_name="python3",
-        kernel_spec_manager=_OwnPython(),
-        transport="ipc",
-        ip=str(place.sockets / "k"),
-        connection_file=str(place.sockets / "connection.json"),
-        log=_silent,
-    )
-    await manager.start_kernel(
-        cwd=str(place.work),
-        env=environment(place),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        extra_arguments=["--HistoryManager.hist_file=:memory:", "--InteractiveShell.colors=nocolor"],
-    )
-    return manager
-
-
-def library_paths(packages: Iterable[Path]) -> dict[str, Path]:
-    """Return which of these packages an interpreter would not find by itself, by name.
-
-    Linking just them keeps the folder they lie in, and what lies beside them, off the student's path.
-    """
-    paths = {p.name: p for p in packages}
-    code = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if u.find_spec(n) is None])"
-    with tempfile.TemporaryDirectory() as empty:
-        names = subprocess.run(
-            [sys.executable, "-c", code, *paths], cwd=empty, capture_output=True, text=True, check=True, timeout=60
-        ).stdout.split()
-    return {name: paths[name] for name in names}
 
 
 class _Cells(NotebookClient):
@@ -217,34 +105,32 @@ class Kernel:
     """One student's process, from start to end. Use it as an asynchronous context manager.
 
     Args:
-        limits: what it may use.
+        host: where it is started, and what it may use.
         files: the files of the work folder, by name.
-        library: packages to link into the student's path (see :func:`library_paths`).
         preload: modules to import before the clock of the first cell runs.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    host: Host
     files: Mapping[str, str] = field(default_factory=dict)
-    library: Mapping[str, Path] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
 
     _stopped: StudentStopped | None = field(default=None, init=False)
 
     async def __aenter__(self) -> Kernel:
         """Make the folders and start the kernel."""
-        self._place = _make_place(self.files, self.library)
-        self._manager: AsyncKernelManager | None = None
         self._client: Any = None
+        self._place, self._manager = await self.host.start(self.files)
         try:
-            self._manager = await start_kernel(self._place)
             self._client = self._manager.client()
-            self._client.start_channels()
-            await self._client.wait_for_ready(timeout=self.limits.start)
+            # The provisioner knows whether the kernel lives, and nobody types into it.
+            self._client.start_channels(stdin=False, hb=False)
+            await asyncio.wait_for(self._answer(), self.limits.start)
             self._client.allow_stdin = False
             self._cells = _Cells(_empty(), km=self._manager, **_CLIENT)
             self._cells.kc, self._cells.room = self._client, self.limits.output
             self._cells.on_cell_executed = self._note_reply
-            await self._warm_up()
+            if not self.host.forks:  # what was forked has imported everything
+                await self._warm_up()
         except BaseException:
             await self.close()
             raise
@@ -254,6 +140,11 @@ class Kernel:
     async def __aexit__(self, *_: object) -> None:
         """Kill the kernel with its process group and remove its folders."""
         await self.close()
+
+    @property
+    def limits(self) -> Limits:
+        """What it may use."""
+        return self.host.limits
 
     @property
     def stopped(self) -> StudentStopped | None:
@@ -309,14 +200,33 @@ class Kernel:
     async def close(self) -> None:
         """End the process group, whatever state it is in, and remove the folders."""
         try:
-            if self._manager is not None:
-                await self._kill()
-                with contextlib.suppress(Exception):
-                    await self._manager.shutdown_kernel(now=True)
+            await self._kill()
+            with contextlib.suppress(Exception):
+                # Not the manager's shutdown, which asks ten times a second whether the kernel still lives.
+                await asyncio.wait_for(self._manager.provisioner.wait(), 10.0)
+            with contextlib.suppress(Exception):
+                await self._manager.cleanup_resources()
             if self._client is not None:
                 self._client.stop_channels()
         finally:
             shutil.rmtree(self._place.root, ignore_errors=True)
+
+    async def _answer(self) -> None:
+        """Wait until the kernel answers and its messages arrive.
+
+        Not the client's own ``wait_for_ready``, which then listens in vain for a fifth of a second.
+        """
+        while await self._manager.is_alive():
+            asked, heard = self._client.kernel_info(), set()
+            with contextlib.suppress(queue.Empty):
+                while heard < {"kernel_info_reply", "status"}:
+                    reply = "kernel_info_reply" not in heard
+                    channel = self._client.shell_channel if reply else self._client.iopub_channel
+                    message = await channel.get_msg(timeout=1.0)
+                    if message["parent_header"].get("msg_id") == asked:
+                        heard.add(message["msg_type"])
+                return
+        raise RuntimeError(f"The kernel does not start: {self._last_words()}")
 
     async def _warm_up(self) -> None:
         """Import what questions need, on the grader's time and not on the first cell's."""
@@ -381,7 +291,7 @@ class Kernel:
         raise self._stopped
 
     async def _signal(self, number: int) -> None:
-        if self._manager is not None and self._manager.has_kernel:
+        if self._manager.has_kernel:
             with contextlib.suppress(OSError):
                 await self._manager.provisioner.send_signal(number)
 
@@ -391,8 +301,12 @@ class Kernel:
 
     def _last_words(self) -> str:
         """Say how the process ended."""
-        process = getattr(self._manager.provisioner, "process", None)
-        code = process.poll() if process is not None else None
+        provisioner = self._manager.provisioner
+        reason = getattr(provisioner, "reason", None)
+        if reason:
+            return f"Your code was stopped. {reason}"
+        process = getattr(provisioner, "process", None)
+        code = process.poll() if process is not None else getattr(provisioner, "exit_code", None)
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-code).name
@@ -402,12 +316,14 @@ class Kernel:
 
     def _tidy(self, cell: NotebookNode) -> None:
         """Take out of the outputs what differs from run to run: the work folder and the cells' file names."""
+        temporary = re.escape(str(self._place.temporary))
+        cell_file = re.compile(rf"(?:\.|{temporary})/ipykernel_\d+/\d+\.py")
         folders = re.compile("|".join(re.escape(str(p)) for p in (self._place.work.resolve(), self._place.work)))
         for output in cell.outputs:
             for holder, key in _texts(output):
                 text = holder[key]
                 if isinstance(text, str) and "/" in text:
-                    holder[key] = re.sub(r"\./ipykernel_\d+/\d+\.py", "<cell>", folders.sub(".", text))
+                    holder[key] = cell_file.sub("<cell>", folders.sub(".", text))
 
 
 class KernelStudent(Student):
@@ -441,7 +357,7 @@ _CLIENT: dict[str, Any] = {
     "record_timing": False,
     "store_widget_state": False,
     "skip_cells_with_tag": "",
-    "log": _silent,
+    "log": silent(),
 }
 
 
@@ -456,19 +372,6 @@ def _serve(request: bytes) -> str:
 
 def _too_long(seconds: float) -> str:
     return f"Your code took longer than {seconds:g} s: look for a loop that does not end."
-
-
-def _make_place(files: Mapping[str, str], library: Mapping[str, Path]) -> Place:
-    root = Path(tempfile.mkdtemp(prefix="autograde-"))
-    place = Place(root, root / "work", root / "sockets", root / "library" if library else None)
-    place.work.mkdir()
-    place.sockets.mkdir()
-    for name, text in files.items():
-        (place.work / name).write_text(text, encoding="utf-8")
-    for name, path in library.items():
-        place.library.mkdir(exist_ok=True)
-        (place.library / name).symlink_to(path)
-    return place
 
 
 def _output(kind: str, content: dict[str, Any]) -> NotebookNode | None:

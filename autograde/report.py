@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
@@ -28,7 +27,8 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{os.getpid()}.part")
+    # One name for each file: what a kill leaves of it is written over by the next run.
+    beside = path.with_name(f".{path.name}.part")
     beside.write_bytes(content.encode() if isinstance(content, str) else content)
     beside.replace(path)
 

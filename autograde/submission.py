@@ -157,8 +157,8 @@ def read_roster(path: Path) -> dict[str, dict[str, str]]:
     return students
 
 
-def read(submission: Submission) -> Handed | None:
-    """Read a submission's notebook; None when nothing was handed in.
+def read(submission: Submission, limit: int = MAX_FILE_BYTES) -> Handed | None:
+    """Read a submission's notebook, of at most ``limit`` bytes; None when nothing was handed in.
 
     Raises:
         RejectedError: when there is something, but no notebook that can be graded.
@@ -169,7 +169,7 @@ def read(submission: Submission) -> Handed | None:
     path, notes = _candidate(submission)
     if path is None:
         return None
-    data = _bytes(path)
+    data = _bytes(path, limit)
     cells, more = _cells(data)
     timestamp = _timestamp(submission.folder)
     return Handed(cells, (*notes, *more), timestamp, hashlib.sha256(data).hexdigest())

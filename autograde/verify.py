@@ -405,7 +405,6 @@ def _installed(name: str) -> bool:
 def _in_kernels(course: Course, chosen: Sequence[Assignment], jobs: int, seed: int) -> list[Row]:
     """Grade the reference and the blank notebook as two students' submissions."""
     from autograde.grade import Grader, grade_batch
-    from autograde.kernel import Limits
     from autograde.submission import find
 
     made = {"reference": reference_notebook, "blank": student_notebook}
@@ -416,8 +415,9 @@ def _in_kernels(course: Course, chosen: Sequence[Assignment], jobs: int, seed: i
                 path = Path(folder) / student / assignment.name / f"{assignment.name}.ipynb"
                 path.parent.mkdir(parents=True)
                 path.write_text(text(make(assignment)), encoding="utf-8")
-        grader = Grader.of(course, [a.name for a in chosen], str(seed), Limits())
-        results = asyncio.run(grade_batch(grader, find(Path(folder), grader.templates), jobs, lambda _: None))
+        grader = Grader.of(course, [a.name for a in chosen], str(seed))
+        with grader.host:
+            results = asyncio.run(grade_batch(grader, find(Path(folder), grader.templates), jobs, lambda _: None))
     for result in results:
         kind, name = result.submission.student, result.submission.assignment
         for e in result.exercises:

@@ -16,7 +16,7 @@ from handin import below, code, notebook
 from autograde import grade, kernel
 from autograde.course import Course
 from autograde.grade import Grader, command, grade_batch
-from autograde.kernel import Limits
+from autograde.host import Host, Limits
 from autograde.submission import Batch, Submission
 
 STAMP = "2030-01-02 03:04:05 UTC"
@@ -204,7 +204,7 @@ def test_a_check_that_does_not_end_is_a_fault_not_a_hang(course):
         {"sums": handin.template()},
         {"sums": {"half": lambda student, cases: time.sleep(5)}},
         "a",
-        Limits(cell=0.1, total=0.1),
+        Host(Limits(cell=0.1, total=0.1)),
     )
     result = asyncio.run(grader._check(Submission("ada", "sums", Path()), "half", {"half": 4.0}, None, None))
     assert result.fault == "the check does not end" and result.score == 0

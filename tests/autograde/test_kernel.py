@@ -9,19 +9,41 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograde import kernel
+from autograde import host as hosts
+from autograde import parent
 from autograde.harness import REPLY_MIME
-from autograde.kernel import Kernel, KernelStudent, Limits
+from autograde.host import BUBBLEWRAP, NONE, Host, Limits, Place
+from autograde.kernel import Kernel, KernelStudent
+from autograde.sandbox import SandboxError
+from autograde.sandbox import check as check_sandbox
 from autograde.student import StudentError, StudentStopped
 
 QUICK = Limits(cell=2.0, total=60.0, grace=1.0)
 
 
-def session(body, limits=QUICK, **kwargs):
+@pytest.fixture(scope="module", params=["sandboxed", "forked", "ordinary"])
+def host(request):
+    """Each way to start a kernel."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "sandboxed":
+            try:
+                check_sandbox()
+            except SandboxError as error:
+                pytest.skip(str(error))
+        elif not parent.available():
+            pytest.skip("kernels cannot be forked on this system")
+        if request.param == "ordinary":
+            patch.setattr(parent, "available", lambda: False)
+        with Host(QUICK, BUBBLEWRAP if request.param == "sandboxed" else NONE) as entered:
+            yield entered
+
+
+def session(host, body, limits=QUICK, **kwargs):
     """Run ``await body(run, ask, kernel)`` with a kernel, and return the folder that the kernel had."""
+    host.limits = limits
 
     async def main():
-        async with Kernel(limits, **kwargs) as process:
+        async with Kernel(host, **kwargs) as process:
             student = KernelStudent(process, {"f": "def f(): ..."}, asyncio.get_running_loop())
 
             async def run(source):
@@ -41,7 +63,7 @@ def text(cell):
     return "".join(o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in cell.outputs)
 
 
-def test_what_the_process_sees_and_what_is_kept(monkeypatch):
+def test_what_the_process_sees_and_what_is_kept(host, monkeypatch):
     monkeypatch.setenv("COURSE_TOKEN", "secret")
 
     async def body(run, ask, process):
@@ -89,11 +111,11 @@ def test_what_the_process_sees_and_what_is_kept(monkeypatch):
         assert end.error is None and process.dropped and len(text(cell)) <= process.limits.output
         assert text((await run("1 + 1"))[0]) == "" and await ask("z = 2", "z") == 2
 
-    root = session(body, files={"note.txt": "hello"})
+    root = session(host, body, files={"note.txt": "hello"})
     assert not root.exists()
 
 
-def test_a_cell_that_takes_too_long_is_interrupted():
+def test_a_cell_that_takes_too_long_is_interrupted(host):
     async def body(run, ask, process):
         cell, end = await run("print('before')\nwhile True: pass")
         assert end.interrupted and text(cell) == "before\n" and process.stopped is None
@@ -102,12 +124,12 @@ def test_a_cell_that_takes_too_long_is_interrupted():
         assert stop.value.status == "timeout" and process.stopped is None
         assert await ask("x = 1", "x") == 1
 
-    session(body)
+    session(host, body)
 
 
-def test_a_process_that_ignores_interrupts_is_killed():
+def test_a_process_that_ignores_interrupts_is_killed(host):
     async def body(run, ask, process):
-        pid = await ask("import os; pid = os.getpid()", "pid")
+        pid = process._manager.provisioner.pid
         with pytest.raises(StudentStopped, match="did not stop when asked to") as stop:
             await run("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass")
         assert stop.value.status == "timeout" and process.stopped is not None
@@ -117,16 +139,16 @@ def test_a_process_that_ignores_interrupts_is_killed():
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
-    session(body)
+    session(host, body)
 
 
-def test_the_whole_time_is_bounded_too():
+def test_the_whole_time_is_bounded_too(host):
     async def body(run, ask, process):
         with pytest.raises(StudentStopped, match="whole notebook took longer than 3 s"):
             for _ in range(5):
                 await run("import time; time.sleep(1)")
 
-    session(body, Limits(cell=2.0, total=3.0, grace=1.0))
+    session(host, body, Limits(cell=2.0, total=3.0, grace=1.0))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +158,7 @@ def test_the_whole_time_is_bounded_too():
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "signal SIGKILL, often because"),
     ],
 )
-def test_a_process_that_ends_is_noticed(source, words):
+def test_a_process_that_ends_is_noticed(host, source, words):
     async def body(run, ask, process):
         start = time.monotonic()
         with pytest.raises(StudentStopped, match=words) as stop:
@@ -146,21 +168,21 @@ def test_a_process_that_ends_is_noticed(source, words):
         with pytest.raises(StudentStopped):
             await ask("")
 
-    session(body)
+    session(host, body)
 
 
-def test_nothing_is_left_behind_by_a_cancellation():
+def test_nothing_is_left_behind_by_a_cancellation(host):
     seen = {}
 
     async def body(run, ask, process):
-        seen["root"], seen["pid"] = process._place.root, await ask("import os; pid = os.getpid()", "pid")
+        seen["root"], seen["pid"] = process._place.root, process._manager.provisioner.pid
         task = asyncio.create_task(run("import subprocess; subprocess.run(['sleep', '30'])"))
         await asyncio.sleep(0.5)
         task.cancel()
         raise asyncio.CancelledError
 
     with contextlib.suppress(asyncio.CancelledError):
-        session(body)
+        session(host, body)
     assert not seen["root"].exists()
     with pytest.raises(ProcessLookupError):
         os.kill(seen["pid"], 0)
@@ -170,11 +192,16 @@ def test_only_packages_that_are_not_found_are_linked(tmp_path):
     package = tmp_path / "course" / "strange_helpers"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("answer = 42\n")
-    paths = kernel.library_paths([package, Path(pytest.__file__).parent])
+    paths = hosts.library_paths([package, Path(pytest.__file__).parent])
     assert paths == {"strange_helpers": package}
-    place = kernel._make_place({}, paths)
-    try:
-        assert kernel.environment(place)["PYTHONPATH"] == str(place.library)
-        assert [p.name for p in place.library.iterdir()] == ["strange_helpers"]
-    finally:
-        kernel.shutil.rmtree(place.root)
+    place = Place(tmp_path, tmp_path, tmp_path, tmp_path / "library")
+    assert hosts.environment(place)["PYTHONPATH"] == str(place.library)
+    for kind in (BUBBLEWRAP, NONE):
+        with Host(QUICK, kind, [package, Path(pytest.__file__).parent]) as entered:
+
+            async def body(run, ask, process):
+                seen = await ask("import strange_helpers as s; x = s.answer", "x")
+                folders = await ask("import os, sys; x = [os.listdir(p) for p in sys.path if 'library' in p]", "x")
+                assert seen == 42 and folders == [["strange_helpers"]]
+
+            session(entered, body)
