@@ -328,12 +328,13 @@ def run(
         # All but when, how and of what: each assignment has a key of its own.
         settings = {k: v for k, v in about.items() if k not in ("command", "started", "assignments")}
         entries = journal.Journal(out, course, grader.templates, settings, grader.host.limits.file)
-        _prepare(out, url, [course.assignment(name) for name in batch.assignments])
-        taken = entries.load(batch.submissions)
-        left = replace(batch, submissions=tuple(s for s in batch.submissions if s.key not in taken))
-        _forget(out, left, about)
-        _restore(out, taken.values(), grader.templates)
-        graded = _grade_all(grader, left, out, 1 if gpu else jobs or _cores(), entries, signals)
+        with grader.host:  # whose warm parent imports while the gradebook is prepared
+            _prepare(out, url, [course.assignment(name) for name in batch.assignments])
+            taken = entries.load(batch.submissions)
+            left = replace(batch, submissions=tuple(s for s in batch.submissions if s.key not in taken))
+            _forget(out, left, about)
+            _restore(out, taken.values(), grader.templates)
+            graded = _grade_all(grader, left, out, 1 if gpu else jobs or _cores(), entries, signals)
         results = sorted([*taken.values(), *graded], key=lambda r: r.submission.key)
 
         for result, reason in gradebook.store(url, results, batch.students):
@@ -360,10 +361,7 @@ def _grade_all(
                 entries.add(result)
                 tick("/".join(result.submission.key))
 
-            if not batch.submissions:
-                return []
-            with grader.host:
-                return signals.drive(grade_batch(grader, batch, jobs, done))
+            return signals.drive(grade_batch(grader, batch, jobs, done)) if batch.submissions else []
     finally:
         torch.set_num_threads(threads)
 

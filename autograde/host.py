@@ -8,7 +8,6 @@ running cells and ending it in time, is :mod:`autograde.kernel`'s.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from autograde.submission import MAX_FILE_BYTES
 
 #: The ways to run what students wrote. Only the first is safe with code that nobody has read.
 BUBBLEWRAP, NONE = "bubblewrap", "none"
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 #: No history thread and file: nobody looks at it.
 _OPTIONS = ["--HistoryManager.enabled=False", "--InteractiveShell.colors=nocolor"]
 
@@ -93,18 +91,7 @@ class _OneKernel(KernelSpecManager):
 
 def environment(place: Place, gpu: bool = False) -> dict[str, str]:
     """Return the whole environment of a student's process: a short list, nothing of the grader's own."""
-    values = {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
-        "HOME": str(place.work),
-        "TMPDIR": str(place.temporary),
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONNOUSERSITE": "1",
-        **dict.fromkeys(_THREADS, "1"),
-    }
+    values = {**parent.environment(), "HOME": str(place.work), "TMPDIR": str(place.temporary)}
     if not gpu:
         values["CUDA_VISIBLE_DEVICES"] = ""
     if place.library is not None:
@@ -146,13 +133,8 @@ class Host:
         """
         if self.sandbox == BUBBLEWRAP:
             sandbox.check()
-        self.root = Path(tempfile.mkdtemp(prefix="autograde-"))
+        self.root, self._parent = parent.take()
         try:
-            if parent.available():
-                nowhere = Place(self.root, self.root, self.root)
-                env = environment(nowhere, self.gpu) | {"HOME": sandbox.HOME}
-                # It imports while this process goes on.
-                self._parent = WarmParent(env, self.root)
             self._link(library_paths(self.packages))
         except BaseException:
             self.__exit__()

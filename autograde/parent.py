@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +20,10 @@ from typing import Any
 _START = 300.0
 
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_early: list[tuple[Path, WarmParent | None]] = []
+
+
 class WarmParentError(Exception):
     """A warm parent that does not start, or a kernel that it does not fork; the text is one sentence."""
 
@@ -25,6 +31,50 @@ class WarmParentError(Exception):
 def available() -> bool:
     """Whether kernels can be forked here: forking with threads or Apple's frameworks about is not safe."""
     return sys.platform.startswith("linux") and hasattr(os, "pidfd_open") and hasattr(socket, "recv_fds")
+
+
+def environment() -> dict[str, str]:
+    """Return what the environments of a warm parent and of students' processes have in common: no more than this."""
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        **dict.fromkeys(_THREADS, "1"),
+    }
+
+
+def start_early() -> None:
+    """Start a warm parent for :func:`take` to find: it imports while this process does."""
+    if available():
+        _early.append(_start())
+        atexit.register(_discard)
+
+
+def take() -> tuple[Path, WarmParent | None]:
+    """Return the run's new temporary folder, and a warm parent, which removes it should this process be killed."""
+    if _early:
+        return _early.pop()
+    if available():
+        return _start()
+    return Path(tempfile.mkdtemp(prefix="autograde-")), None
+
+
+def _start() -> tuple[Path, WarmParent]:
+    folder = Path(tempfile.mkdtemp(prefix="autograde-"))
+    # Nothing reads or writes there before a kernel has its own.
+    return folder, WarmParent(environment() | {"HOME": str(folder)}, folder)
+
+
+def _discard() -> None:
+    """End a parent that nobody took."""
+    while _early:
+        folder, unused = _early.pop()
+        unused.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class WarmParent:
