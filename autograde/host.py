@@ -208,6 +208,7 @@ class Host:
                 "hidden": [str(p.resolve()) for p in self.hidden],
                 "disk": self.limits.disk,
                 "gpu": self.gpu,
+                "program": sandbox.program(),
             },
             "files": dict(files),
             "memory": self.limits.memory,

@@ -111,8 +111,9 @@ class WarmParent:
         with cls._lock:
             known = cls._shared
             if known is None or known._process.poll() is not None or known._owner != os.getpid():
-                backend = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-                cls._shared = cls({**backend, **os.environ})
+                # OpenBLAS starts its threads when it is loaded; torch does when it first needs them, in the kernel.
+                needed = {"MPLBACKEND": environment()["MPLBACKEND"], "OPENBLAS_NUM_THREADS": "1"}
+                cls._shared = cls({**os.environ, **needed})
                 cls._shared.prepare()
             return cls._shared
 

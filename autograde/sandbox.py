@@ -53,8 +53,8 @@ _ANCHOR = ("/bin/sh", "-c", "echo; read wait")
 _GPU_DEVICES = ("nvidia*", "nvidia-caps/*")
 
 HOW_TO_GET_IT = (
-    "install bubblewrap (apt-get install bubblewrap) on a Linux that allows user namespaces, "
-    "or grade only what you trust with --sandbox none"
+    "install bubblewrap (apt-get install bubblewrap) on a Linux that allows user namespaces "
+    "(`autograde doctor` says how), or grade only what you trust with --sandbox none"
 )
 
 
@@ -71,12 +71,14 @@ class Sandbox:
         hidden: folders to hide, should they lie in one that is shown.
         disk: bytes that all files written in the sandbox may take together.
         gpu: whether the NVIDIA devices are there.
+        program: the path of bubblewrap; looked for when it is empty.
     """
 
     readable: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     disk: int = 256 * 2**20
     gpu: bool = False
+    program: str = ""
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Sandbox:
@@ -220,6 +222,11 @@ class Door:
             _set_namespace(inner, "user")
         os.close(outer)
 
+    def close(self) -> None:
+        """Close the descriptors."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
 
 @dataclass
 class Namespaces:
@@ -251,7 +258,7 @@ def program() -> str:
     Raises:
         SandboxError: when there is none.
     """
-    found = shutil.which("bwrap", path=os.pathsep.join([os.environ.get("PATH", ""), os.defpath]))
+    found = shutil.which("bwrap")
     if found is None or not sys.platform.startswith("linux"):
         raise SandboxError("There is no bubblewrap here")
     return found
@@ -263,7 +270,7 @@ def make(sandbox: Sandbox) -> Namespaces:
     Raises:
         SandboxError: when it does not work, with what bubblewrap says.
     """
-    path = program()
+    path = sandbox.program or program()
     own_user = _user_namespace() if os.geteuid() == 0 else None
     reading, writing = os.pipe()
     passed = [writing]
@@ -325,7 +332,37 @@ def check() -> None:
     """
     if not sys.platform.startswith("linux"):
         raise SandboxError(f"Sandboxes need Linux, and this is {sys.platform}")
-    make(Sandbox()).end()
+    namespaces = make(Sandbox())
+    try:
+        problem = _try_to_enter(namespaces.door)
+    finally:
+        namespaces.end()
+        namespaces.door.close()
+    if problem:
+        raise SandboxError(f"The sandbox cannot be entered here ({problem})")
+
+
+def _try_to_enter(door: Door) -> str:
+    """Enter a sandbox in a process of its own; return what went wrong, or nothing."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            door.join()
+            inside = os.fork()
+            if inside == 0:
+                give_up_privileges(door.rooted)
+                os._exit(0)
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(inside, 0)[1]) and 1)
+        except OSError as error:
+            os.write(writing, str(error).encode()[:500])
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as said:
+        words = said.read().decode(errors="replace")
+    failed = os.waitpid(child, 0)[1] != 0
+    return words or ("it says nothing" if failed else "")
 
 
 def give_up_privileges(rooted: bool) -> None:
