@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import platform
 import shutil
 import subprocess
@@ -153,7 +152,7 @@ def _user_namespaces() -> str:
 
 
 def forking() -> Finding:
-    """Whether kernels can be forked from a process that has imported torch, which starts them in a tenth of a second."""
+    """Whether kernels can be forked from a process that has imported torch: that starts them in a tenth of a second."""
     good = parent.available()
     found = "kernels are forked from a warm parent" if good else "not on this system: each kernel imports torch anew"
     return _finding("fork", good, found, "use Linux, WSL or a Linux container", False)

@@ -316,12 +316,13 @@ def make(sandbox: Sandbox) -> Namespaces:
         raise SandboxError(f"bubblewrap makes no sandbox here ({lines[-1] if lines else 'it says nothing'})")
     if own_user is not None:
         os.close(own_user)
-    init = json.loads(told)["child-pid"]
     try:
+        init = json.loads(told)["child-pid"]
         return Namespaces(anchor, init, Door.to(init, rooted=own_user is not None))
-    except OSError as error:
+    except (OSError, ValueError, KeyError) as error:
         anchor.kill()
-        raise SandboxError(f"The sandbox cannot be entered here ({error.strerror})") from None
+        anchor.communicate()
+        raise SandboxError(f"The sandbox cannot be entered here ({type(error).__name__}: {error})") from None
 
 
 def check() -> None:

@@ -31,7 +31,7 @@ from typing import Any
 from autograde import forked, keeper, sandbox
 from autograde.sandbox import Door
 
-#: What kernels import early or late. Not matplotlib_inline.backend_inline: it hooks itself into the shell of the
+#: What kernels import early or late. Not matplotlib_inline: it hooks itself into the shell of the
 #: process that imports it first.
 MODULES = (
     "torch",
@@ -41,7 +41,6 @@ MODULES = (
     "numpy.random",
     "matplotlib.pyplot",
     "matplotlib.backends.backend_agg",
-    "matplotlib_inline.config",
     "IPython.core.completerlib",
     "IPython.core.debugger",
     "IPython.core.oinspect",
