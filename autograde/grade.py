@@ -309,7 +309,7 @@ def run(
         course.assignment(assignment)  # says which there are
     batch = find(submissions, course.assignments, only=assignment, roster=roster)
     host = {"limits": limits or Limits(), "sandbox": sandbox, "gpu": gpu, "hidden": [out, submissions]}
-    _possible(sandbox)
+    _possible(sandbox, gpu)
     _make(out, submissions)
     with journal.Signals() as signals, journal.alone(out):
         url = db or gradebook.default_url(out)
@@ -390,8 +390,12 @@ def _restore(out: Path, results: Iterable[SubmissionResult], templates: Mapping[
             _publish(out, result, templates[result.submission.assignment])
 
 
-def _possible(kind: str) -> None:
-    """Refuse to run what students wrote without the sandbox that was asked for."""
+def _possible(kind: str, gpu: bool) -> None:
+    """Refuse to run what students wrote without the sandbox, or the GPU, that was asked for."""
+    if gpu and not any(Path("/dev").glob("nvidia[0-9]*")):
+        raise MisuseError(
+            "There is no NVIDIA device here (/dev/nvidia0): leave --gpu out, nothing needs it."
+        )
     if kind == BUBBLEWRAP:
         try:
             boxes.check()

@@ -35,7 +35,9 @@ def available() -> bool:
 
 def environment() -> dict[str, str]:
     """Return what the environments of a warm parent and of students' processes have in common: no more than this."""
+    libraries = os.environ.get("LD_LIBRARY_PATH")  # where a container may keep the GPU's driver
     return {
+        **({"LD_LIBRARY_PATH": libraries} if libraries else {}),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
