@@ -7,6 +7,7 @@ changes nothing; it is noted, so that nobody wonders why an edit had no effect.
 
 from __future__ import annotations
 
+import ast
 import copy
 import hashlib
 from collections.abc import Iterator
@@ -95,12 +96,18 @@ class Template:
 
     @property
     def preload(self) -> tuple[str, ...]:
-        """Modules that the notebook's libraries import late, which no cell of a student's should pay for.
+        """Modules that no cell of a student's should pay for: what the notebook imports, and what that imports late.
 
         PyTorch imports its compiler with the first optimizer or functional transform: some four seconds.
         """
-        code = "\n".join(c.source for c in self.notebook.cells if c.cell_type == "code")
-        return ("torch._dynamo",) if "import torch" in code else ()
+        late = ("torch._dynamo",) if any(name.split(".")[0] == "torch" for name in self.imports) else ()
+        return self.imports + late
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The modules that the released notebook imports, by their full names."""
+        code = [c.source for c in self.notebook.cells if c.cell_type == "code"]
+        return tuple(dict.fromkeys(name for source in code for name in imported(source)))
 
     def assemble(self, handed: Handed) -> Assembled:
         """Put a student's answers and own cells into the notebook.
@@ -193,6 +200,21 @@ class Template:
             return Part(new, "text"), note
         payoff = origin is not None and PAYOFF in origin.metadata.get("tags", [])
         return Part(new, "payoff" if payoff else "own"), note
+
+
+def imported(source: str) -> list[str]:
+    """Return the modules that Python code imports, by their full names; none of code that cannot be parsed."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a magic, perhaps
+        return []
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return names
 
 
 def _titles(cells: list[NotebookNode]) -> Iterator[tuple[str, str]]:

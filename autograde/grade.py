@@ -33,7 +33,7 @@ import torch
 
 from autograde import console, feedback, gradebook, journal, report
 from autograde import sandbox as boxes
-from autograde.assemble import Part, Template
+from autograde.assemble import Part, Template, imported
 from autograde.cases import Check, ExerciseResult, run_check
 from autograde.course import Assignment, Course, CourseError
 from autograde.host import BUBBLEWRAP, NONE, Host, Limits
@@ -79,9 +79,9 @@ class Grader:
             CourseError: when an assignment or its checks cannot be read.
         """
         assignments = {name: course.assignment(name) for name in names}
-        packages = [p.parent for p in sorted(course.root.glob("*/__init__.py"))]
-        packages.append(Path(__file__).resolve().parent)
         templates = {name: Template(a) for name, a in assignments.items()}
+        packages = _packages(course.root, [m for t in templates.values() for m in t.imports])
+        packages.append(Path(__file__).resolve().parent)
         modules = dict.fromkeys(m for t in templates.values() for m in t.preload)
         settings["hidden"] = [course.root, *settings.get("hidden", ())]
         host = Host(packages=packages, modules=list(modules), **settings)
@@ -199,6 +199,23 @@ class Grader:
         hint = f"Not reached: before it, {part.place} {cause}."
         for name, maximum in points.items():
             found.setdefault(name, ExerciseResult(name, 0.0, maximum, [], stopped.status, hint))
+
+
+def _packages(root: Path, modules: Sequence[str]) -> list[Path]:
+    """Return the course's own packages that these modules are of, and those that they import in turn.
+
+    No other one is shown to students' code: a course may well have a package of tests, or of solutions.
+    """
+    found: dict[str, Path] = {}
+    names = [m.partition(".")[0] for m in modules]
+    while names:
+        name = names.pop()
+        folder = root / name
+        if name not in found and (folder / "__init__.py").is_file():
+            found[name] = folder
+            sources = (p.read_text(encoding="utf-8") for p in sorted(folder.rglob("*.py")))
+            names += [m.partition(".")[0] for source in sources for m in imported(source)]
+    return [found[name] for name in sorted(found)]
 
 
 def _answer_trouble(error: StudentError, stopped: StudentStopped | None) -> str:
@@ -393,9 +410,7 @@ def _restore(out: Path, results: Iterable[SubmissionResult], templates: Mapping[
 def _possible(kind: str, gpu: bool) -> None:
     """Refuse to run what students wrote without the sandbox, or the GPU, that was asked for."""
     if gpu and not any(Path("/dev").glob("nvidia[0-9]*")):
-        raise MisuseError(
-            "There is no NVIDIA device here (/dev/nvidia0): leave --gpu out, nothing needs it."
-        )
+        raise MisuseError("There is no NVIDIA device here (/dev/nvidia0): leave --gpu out, nothing needs it.")
     if kind == BUBBLEWRAP:
         try:
             boxes.check()

@@ -81,11 +81,13 @@ def _neutral_state() -> Iterator[None]:
 
     A default dtype, a disabled gradient or a seed that a cell left behind must not decide another exercise.
     """
-    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
     deterministic = torch.are_deterministic_algorithms_enabled()
     states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
     torch.set_default_dtype(torch.float32)
-    torch.set_grad_enabled(True)
+    moved = device.type != "cpu"
+    if moved:  # setting it, even to what it is, would send each later call through a function of Python's
+        torch.set_default_device(None)
     if deterministic:  # asking for what is so already would import PyTorch's compiler, which takes seconds
         torch.use_deterministic_algorithms(False)
     random.seed(0)
@@ -97,6 +99,8 @@ def _neutral_state() -> Iterator[None]:
     silence = io.StringIO()
     try:
         with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
             warnings.catch_warnings(),
             contextlib.redirect_stdout(silence),
             contextlib.redirect_stderr(silence),
@@ -105,7 +109,8 @@ def _neutral_state() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(grad)
+        if moved:
+            torch.set_default_device(device)
         if torch.are_deterministic_algorithms_enabled() != deterministic:
             torch.use_deterministic_algorithms(deterministic)
         random.setstate(states[0])

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbformat.v3.rwbase import rejoin_lines
 
 MAX_FILE_BYTES = 10 * 2**20
 #: Folders beside the students' that file managers and archives leave behind.
-_NO_STUDENT = ("__MACOSX", "__pycache__", "lost+found")
+_NO_STUDENT = ("__MACOSX", "__pycache__", "lost+found", ".ipynb_checkpoints", ".git")
 _CELL_TYPES = ("code", "markdown", "raw")
 
 
@@ -110,7 +111,9 @@ def find(folder: Path, known: Iterable[str], *, only: str | None = None, roster:
         raise MisuseError(f"The folder {folder} cannot be read: {error.strerror}.") from None
     if not entries:
         raise MisuseError(f"The folder {folder} is empty: put <student>/<assignment>/<assignment>.ipynb in it.")
-    people = [p for p in entries if p.is_dir() and not p.name.startswith(".") and p.name not in _NO_STUDENT]
+    people = [p for p in entries if p.is_dir() and p.name not in _NO_STUDENT]
+    # A folder of a tool's, unless there is a hand-in in it.
+    people = [p for p in people if not p.name.startswith(".") or any(_handed(p, a) for a in known)]
     listed = read_roster(roster) if roster else {}
     paths = {printable(p.name): p for p in people} | {name: folder / name for name in listed if "/" not in name}
 
@@ -262,7 +265,7 @@ def _cells(data: bytes) -> tuple[tuple[HandedCell, ...], list[str]]:
     notes = []
     if notebook["nbformat"] == 3:
         try:
-            notebook = nbformat.convert(nbformat.from_dict(notebook), 4)
+            notebook = nbformat.convert(rejoin_lines(nbformat.from_dict(notebook)), 4)
         except Exception:  # the converter raises whatever the file makes it raise
             raise RejectedError("not a notebook (a broken one of format 3)") from None
         notes.append("The notebook is of the old format 3; it was converted.")

@@ -18,6 +18,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 MAX_BYTES = 64 * 2**20
+MAX_TEXT = 16 * 2**20
 MAX_DEPTH = 32
 MAX_NODES = 100_000
 MAX_BITS = 8192
@@ -43,6 +44,8 @@ def encode(value: Any) -> bytes:
     """
     tensors: dict[str, torch.Tensor] = {}
     text = json.dumps(_pack(value, tensors, 0), allow_nan=False).encode()
+    if len(text) > MAX_TEXT:
+        raise ValueFormatError(f"text of {len(text) / 2**20:.0f} MiB is too large (at most {MAX_TEXT >> 20} MiB)")
     size = len(text) + sum(t.numel() * t.element_size() for t in tensors.values())
     if size > MAX_BYTES:
         raise ValueFormatError(f"a value of {size / 2**20:.0f} MiB is too large (at most {MAX_BYTES >> 20} MiB)")
@@ -64,7 +67,11 @@ def decode(data: bytes) -> Any:
         (length,) = _HEADER.unpack_from(data)
         if length > len(data) - _HEADER.size:
             raise ValueFormatError("the bytes end too early")
-        tree = json.loads(data[_HEADER.size : _HEADER.size + length])
+        text = data[_HEADER.size : _HEADER.size + length]
+        # Before they are made: a parser takes seconds and gigabytes for a few megabytes of brackets.
+        if length > MAX_TEXT or sum(map(text.count, (b"[", b"{", b","))) > 4 * MAX_NODES:
+            raise ValueFormatError("a value is too deep or has too many parts")
+        tree = json.loads(text)
         tensors = load_tensors(bytes(data[_HEADER.size + length :]))
         return _unpack(tree, tensors, 0, [0])
     except ValueFormatError:

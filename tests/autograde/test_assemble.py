@@ -127,4 +127,9 @@ def test_a_notebook_without_answers_is_another_assignment(tmp_path):
 
 
 def test_titles():
-    assert template().title == "Sums" and template().titles["half"] == "Half" and template().preload == ()
+    assert template().title == "Sums" and template().titles["half"] == "Half" and template().preload == ("fractions",)
+
+
+def test_what_a_notebook_imports():
+    code = "import a.b, c\nfrom d.e import f\nfrom . import g\ndef h():\n    import i"
+    assert imported(code) == ["a.b", "c", "d.e", "i"] and imported("%matplotlib inline") == []
