@@ -6,6 +6,7 @@ import pytest
 import toy
 from handin import below, cell, code, template
 
+from autograde.assemble import imported
 from autograde.submission import RejectedError
 
 
