@@ -182,9 +182,9 @@ def test_seeds_differ_by_person_and_exercise_and_repeat():
 
 def test_students_see_the_packages_that_their_notebook_imports_and_no_other(tmp_path):
     files = {"tools": "import helpers.deep", "helpers": "", "tests": "the_answer = 42", "solutions": "import tests"}
-    for name, code in files.items():
+    for name, text in files.items():
         (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(code)
+        (tmp_path / name / "__init__.py").write_text(text)
     (tmp_path / "helpers" / "deep.py").write_text("import torch")
     assert [p.name for p in grade._packages(tmp_path, ["torch.nn", "tools.hammer"])] == ["helpers", "tools"]
 
