@@ -22,6 +22,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from autograde import parent, sandbox
 from autograde.parent import WarmParent
+from autograde.sandbox import SandboxError
 from autograde.submission import MAX_FILE_BYTES
 
 #: The ways to run what students wrote. Only the first is safe with code that nobody has read.
@@ -135,6 +136,8 @@ class Host:
             sandbox.check()
         self.root, self._parent = parent.take()
         try:
+            if self.sandbox == BUBBLEWRAP and self._parent is None:
+                raise SandboxError("Kernels cannot be forked here, so they cannot enter a sandbox")
             self._link(library_paths(self.packages))
         except BaseException:
             self.__exit__()

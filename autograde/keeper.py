@@ -152,8 +152,9 @@ def _passed(bounds: Bounds, start: int) -> str | None:
     files, written = disk.f_files - disk.f_ffree, (disk.f_blocks - disk.f_bfree) * disk.f_frsize
     if files > _FILES:
         return f"It made more than {_FILES:,} files."
-    # Shared pages count for each process here, so this is an upper bound; only what passes it is counted exactly.
-    if _used() - start + written > bounds.memory and _used(exactly=True) + written > bounds.memory:
+    # Shared pages count for each process here, so this is an upper bound. Only what passes it is counted with each
+    # page's share, of which at most half of what the kernel had at its start is the zygote's.
+    if _used() - start + written > bounds.memory and _used(exactly=True) - start // 2 + written > bounds.memory:
         return f"It used more than {bounds.memory // mebi:,} MiB of memory."
     if not sandbox.counts_by_namespace() and _tasks() > bounds.processes + OWN_TASKS:
         return f"It started more than {bounds.processes} processes and threads."

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import nbformat
+import zmq
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbformat import NotebookNode
@@ -35,6 +36,8 @@ from autograde.values import MAX_BYTES, encode
 SHOWN = ("text/plain", "image/png", "image/jpeg")
 #: What a message costs at least, so that a million empty ones pass no limit.
 _LEAST = 200
+#: Messages of a kernel that wait for the grader; beyond these the kernel must.
+_WAITING = 32
 #: A cell's file name in a SyntaxError's message: a number that says nothing.
 _CELL_FILE = re.compile(r"\((?:\S*/)?\d+\.py, ")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -122,6 +125,9 @@ class Kernel:
         self._place, self._manager = await self.host.start(self.files)
         try:
             self._client = self._manager.client()
+            # What a student sends waits in the grader's memory: bound it there too.
+            self._client.context.setsockopt(zmq.MAXMSGSIZE, 2 * MAX_BYTES)
+            self._client.context.setsockopt(zmq.RCVHWM, _WAITING)
             # The provisioner knows whether the kernel lives, and nobody types into it.
             self._client.start_channels(stdin=False, hb=False)
             await asyncio.wait_for(self._answer(), self.limits.start)
