@@ -135,6 +135,8 @@ class Kernel:
             self._cells = _Cells(_empty(), km=self._manager, **_CLIENT)
             self._cells.kc, self._cells.room = self._client, self.limits.output
             self._cells.on_cell_executed = self._note_reply
+            self._questions = _Question(_empty(), km=self._manager, **_CLIENT)
+            self._questions.kc = self._client
             if not self.host.forks:  # what was forked has imported everything
                 await self._warm_up()
         except BaseException:
@@ -246,8 +248,8 @@ class Kernel:
     async def _ask(self, code: str, seconds: float) -> tuple[list[str], bool]:
         """Run the grader's own code; return the replies it sent, and whether it had to be interrupted."""
         cell = nbformat.v4.new_code_cell(code)
-        question = _Question(_empty(), km=self._manager, **_CLIENT)
-        question.kc, question.replies, question.nb.cells = self._client, [], [cell]
+        question = self._questions
+        question.replies, question.nb.cells = [], [cell]
         interrupted = await self._bounded(question.async_execute_cell(cell, 0, store_history=False), seconds)
         return question.replies, interrupted
 
