@@ -158,7 +158,7 @@ def test_the_smallest_run(bench, tmp_path):
     assert found["nbgrader"] is found["otter"] is None
     assert found["autograde"]["submissions_per_minute"] > 0
     assert found["autograde"]["cpu_s_per_submission"] > 0
-    assert found["memory"]["peak_pss_mb_by_jobs"].keys() == {"1", "2"}
+    assert found["memory"]["pss_mb_by_jobs"].keys() == {"1", "2"}
     assert found["goals"][0]["met"] is None
     for text in ("submissions_per_minute", "per minute"):
         assert text in done.output + json.dumps(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -15,6 +16,8 @@ from pathlib import Path
 
 #: Samples per second.
 RATE = 20
+#: A number of processes that this many samples saw was no passing one.
+_STEADY = 10
 _TICK, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, see prctl(2)
 _GROUPS = Path("/sys/fs/cgroup")
@@ -40,6 +43,8 @@ class Usage:
         peak_anonymous_pss_mb: the same for memory that no file stands behind. Programs that map the same libraries,
             whoever started them, do not change it.
         peak_processes: how many processes there were at most; None without the sampler.
+        full_pss_mb: the median sum while as many processes lived as ever did for a while; None without the sampler.
+        full_anonymous_pss_mb: the same for memory that no file stands behind.
         samples: how many samples were taken.
     """
 
@@ -51,6 +56,8 @@ class Usage:
     peak_pss_mb: float | None = None
     peak_anonymous_pss_mb: float | None = None
     peak_processes: int | None = None
+    full_pss_mb: float | None = None
+    full_anonymous_pss_mb: float | None = None
     samples: int = 0
 
     @property
@@ -71,6 +78,7 @@ class Sampler:
     peak_anonymous: int = 0
     peak_processes: int = 0
     samples: int = 0
+    _levels: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     _cpu: dict[tuple[int, int], int] = field(default_factory=dict)
     _end: threading.Event = field(default_factory=threading.Event)
 
@@ -94,6 +102,18 @@ class Sampler:
             thread.join()
             reaper(_SUBREAPER, 0, 0, 0, 0)
 
+    @property
+    def full(self) -> tuple[float, float]:
+        """The median PSS in bytes, and its anonymous part, while as many processes lived as ever did for a while.
+
+        That is when all submissions of a run were there at once; the peak may lie elsewhere, such as in the start.
+        """
+        steady = [count for count, sizes in self._levels.items() if len(sizes) >= _STEADY]
+        if not steady:
+            return 0.0, 0.0
+        whole, anonymous = zip(*self._levels[max(steady)], strict=True)
+        return statistics.median(whole), statistics.median(anonymous)
+
     def _work(self, root: int, others: frozenset[int]) -> None:
         due = time.monotonic()
         while not self._end.wait(max(0.0, due - time.monotonic())):
@@ -109,8 +129,10 @@ class Sampler:
             self.peak_processes = max(self.peak_processes, len(tree))
             if self.memory:
                 sizes = [pss(p) for p in tree]
-                self.peak_pss = max(self.peak_pss, sum(size for size, _ in sizes))
-                self.peak_anonymous = max(self.peak_anonymous, sum(size for _, size in sizes))
+                whole, anonymous = (sum(part) for part in zip(*sizes, strict=True)) if sizes else (0, 0)
+                self.peak_pss = max(self.peak_pss, whole)
+                self.peak_anonymous = max(self.peak_anonymous, anonymous)
+                self._levels.setdefault(len(tree), []).append((whole, anonymous))
             for pid in adopted:  # an orphan that ended must not stay behind as a zombie
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
@@ -226,6 +248,8 @@ def run(
             sampler.peak_pss / 1e6 if sampler and sampler.memory else None,
             sampler.peak_anonymous / 1e6 if sampler and sampler.memory else None,
             sampler.peak_processes if sampler else None,
+            sampler.full[0] / 1e6 if sampler and sampler.memory else None,
+            sampler.full[1] / 1e6 if sampler and sampler.memory else None,
             sampler.samples if sampler else 0,
         )
 
