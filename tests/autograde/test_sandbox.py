@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -418,3 +419,10 @@ def test_the_parents_own_end_ends_the_kernels_and_the_folder():
             break
         time.sleep(0.1)
     assert not Path(root).exists() and not Path(f"/proc/{pid}").exists()
+
+
+def test_no_kernel_starts_outside_of_a_sandbox_that_was_asked_for(monkeypatch):
+    monkeypatch.setattr(parent, "take", lambda: (Path(tempfile.mkdtemp(prefix="autograde-")), None))
+    monkeypatch.setattr(sandbox, "check", lambda: None)
+    with pytest.raises(SandboxError, match="cannot be forked here"), Host(sandbox=BUBBLEWRAP):
+        pass

@@ -237,3 +237,15 @@ def test_random_and_damaged_bytes_are_refused_or_are_values() -> None:
         except ValueFormatError:
             refused += 1
     assert 2000 < refused < 4000
+
+
+@pytest.mark.parametrize("text", [b"[" + b"[]," * 10**6 + b"[]]", b'"' + b"x" * (values.MAX_TEXT + 1) + b'"'])
+def test_what_would_take_long_to_parse_is_refused_before(text, monkeypatch):
+    monkeypatch.setattr(values.json, "loads", None)
+    with pytest.raises(ValueFormatError, match="too deep or has too many parts"):
+        values.decode(struct.pack("<Q", len(text)) + text)
+
+
+def test_text_that_is_too_long_is_not_sent():
+    with pytest.raises(ValueFormatError, match="text of 17 MiB is too large"):
+        values.encode("x" * (17 * 2**20))
