@@ -169,6 +169,8 @@ def _run_kernel(request: Mapping[str, Any], listening: Sequence[int], connection
         def _try_bind_socket(self, s: Any, port: int) -> int:
             if port in bound:
                 s.setsockopt(zmq.USE_FD, bound[port])
+            # When the other side is slow, wait rather than drop what says that a cell has ended.
+            s.setsockopt(zmq.SNDHWM, 0)
             return super()._try_bind_socket(s, port)
 
         def parse_command_line(self, argv: Sequence[str] | None = None) -> None:

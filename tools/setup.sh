@@ -51,7 +51,7 @@ echo "Installing the lock into .venv (about 5 GB on Linux; seconds from a cache,
 # setuptools comes from the lock: with build isolation another one would be fetched.
 .venv/bin/uv pip install $quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 # An editable install leaves out data files: the kernel that the pages are run with.
-.venv/bin/jupyter kernelspec install --log-level=ERROR --sys-prefix --name warm autograde/kernelspec
+[ ! -x .venv/bin/jupyter ] || .venv/bin/jupyter kernelspec install --log-level=ERROR --sys-prefix --name warm autograde/kernelspec
 
 # The system's packages: bubblewrap for the grader's sandbox, chromium to look at the pages in the tests.
 # They are asked for once, and the course goes on without them.

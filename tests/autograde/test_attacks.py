@@ -151,7 +151,7 @@ def _grade(run: Run, ordinary: bool) -> None:
 
 
 def _command(world: Path, batch: str, out: str, jobs: int) -> list[str]:
-    limits = {"cell-timeout": 4, "timeout": 12, "memory": 1024, "seed": SEED, "jobs": jobs}
+    limits = {"cell-timeout": 5, "timeout": 16, "memory": 1024, "seed": SEED, "jobs": jobs}
     options = [word for name, value in limits.items() for word in (f"--{name}", str(value))]
     paths = [str(world / batch), "--out", str(world / out), "--course", str(world / "course")]
     return [sys.executable, "-m", "autograde", "grade", *paths, "--json", *options]

@@ -55,8 +55,11 @@ def pages(html):
 def executed(page, folder):
     """Write the executed notebook that a published page was made from; fail when the page has changed since."""
     cache = get_cache(str(ROOT / "_build" / ".jupyter_cache"))
-    record = cache.get_cached_project_nb(str(page))
-    if record is None:
+    notebook = cache.get_project_notebook(cache.get_project_record(str(page)).pk).nb
+    notebook.metadata["kernelspec"]["name"] = "warm"  # as _config.yml has it
+    try:
+        record = cache.match_cache_notebook(notebook)
+    except KeyError:
         pytest.fail(f"{page.name} has changed since the book was built: run `make book`.")
     target = folder / f"{page.stem}.ipynb"
     nbformat.write(cache.get_cache_bundle(record.pk).nb, target)

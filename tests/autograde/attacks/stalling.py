@@ -396,12 +396,11 @@ attack.cells(
     below={"test_double": "print('x' * 50_000_000)"},
 )
 attack.cells(
-    "ten thousand displays",
+    "thousands of displays",
     "Displays small things, each of which is a message.",
     10,
-    status="graded|timeout",
     alone=True,
-    below={"test_double": "from IPython.display import display\nfor number in range(10_000):\n    display(number)"},
+    below={"test_double": "from IPython.display import display\nfor number in range(2_000):\n    display(number)"},
 )
 attack.cells(
     "a large picture",
