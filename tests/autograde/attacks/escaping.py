@@ -78,7 +78,7 @@ writes(
     "Overwrites what the others of the class handed in.",
     "$CLASS/*/*/*.ipynb",
     "$CLASS/autograde-attack",
-    "../../*/work/*.ipynb",
+    "../../*/*/*.ipynb",
 )
 writes(
     "write to the course",

@@ -157,7 +157,7 @@ reads(
 reads(
     "read other work folders",
     "Prints the notebooks in the folders of the kernels that run beside this one.",
-    "../../*/work/*.ipynb",
+    "../../*/*/*.ipynb",
     "$WORLD/tmp/*/*/*.ipynb",
 )
 reads(
