@@ -19,7 +19,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from autograde import sandbox
 from autograde.sandbox import Door
@@ -29,7 +29,9 @@ OWN_TASKS = 24
 _CHANNELS = ("shell_port", "iopub_port", "stdin_port", "control_port")
 
 
-def wait_for_kernel(request: Mapping[str, Any], listening: Sequence[int], door: Door | None, answer: socket.socket):
+def wait_for_kernel(
+    request: Mapping[str, Any], listening: Sequence[int], door: Door | None, answer: socket.socket
+) -> NoReturn:
     """Be the waiter: join, fork the kernel, say its number, and report its end. It does not return."""
     try:
         os.setsid()
@@ -61,7 +63,7 @@ def wait_for_kernel(request: Mapping[str, Any], listening: Sequence[int], door: 
     os._exit(0)
 
 
-def become_kernel(request: Mapping[str, Any], listening: Sequence[int], door: Door | None) -> None:
+def become_kernel(request: Mapping[str, Any], listening: Sequence[int], door: Door | None) -> NoReturn:
     """Turn this process, which has joined the sandbox's namespaces, into the kernel. It does not return."""
     try:
         os.setsid()

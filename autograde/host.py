@@ -8,6 +8,7 @@ running cells and ending it in time, is :mod:`autograde.kernel`'s.
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import subprocess
 import sys
@@ -241,10 +242,8 @@ def library_paths(packages: Iterable[Path]) -> dict[str, Path]:
     return {name: paths[name] for name in names}
 
 
-def silent() -> Any:
+def silent() -> logging.Logger:
     """Return a logger that says nothing: what a student's kernel makes a library complain about is the student's."""
-    import logging
-
     logger = logging.getLogger("autograde.kernel")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
