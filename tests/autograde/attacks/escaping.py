@@ -18,7 +18,7 @@ attack = Family("escaping")
 
 
 def writes(name: str, aim: str, *paths: str, text: str = "# written by an attack on the grader") -> None:
-    """Add the attack that wins by writing to any of these files. Those it makes may lie in a folder of its own."""
+    """Add the attack that wins by writing to any of these files. Its own, and those it makes, are no win."""
     attack.cells(
         name,
         aim,
@@ -27,13 +27,14 @@ def writes(name: str, aim: str, *paths: str, text: str = "# written by an attack
             import glob, os
 
             won = False
+            own = os.path.realpath(os.getcwd()) + "/"
             for pattern in {paths!r}:
                 for path in glob.glob(pattern, include_hidden=True) or [pattern]:
                     try:
-                        existed = os.path.exists(path)
+                        others = os.path.exists(path) and not os.path.realpath(path).startswith(own)
                         with open(path, "a") as file:
                             file.write({text!r})
-                        won = won or existed
+                        won = won or others
                     except OSError as error:
                         print(error)
 
