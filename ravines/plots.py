@@ -88,6 +88,7 @@ def figure(
     caption: str = "",
     panels: int = 1,
     columns: int | None = None,
+    phone_columns: int = 1,
     height: float = 3.1,
     widths: Sequence[float] | None = None,
 ) -> Picture:
@@ -98,7 +99,8 @@ def figure(
         alt: what the figure says, for those who do not see it. Required: a figure without it is an error.
         caption: HTML below the figure.
         panels: how many axes to make.
-        columns: panels side by side on a desk (default: all); on a phone there is always one.
+        columns: panels side by side on a desk (default: all).
+        phone_columns: panels side by side on a phone; more than one only for small pictures without labels.
         height: of one panel, in inches.
         widths: relative widths of the columns on a desk.
 
@@ -108,10 +110,10 @@ def figure(
     if len(alt.strip()) < 30:
         raise ValueError("A figure needs alt text that says its message in a sentence.")
     columns = columns or panels
-    rows = -(-panels // columns)
-    layouts = ((_SCREEN_WIDTH, height, rows, columns, widths), (_PHONE_WIDTH, min(height, 3.0), panels, 1, None))
+    layouts = ((_SCREEN_WIDTH, height, columns, widths), (_PHONE_WIDTH, min(height, 3.0), phone_columns, None))
     drawn = []
-    for width, panel_height, n_rows, n_columns, ratios in layouts:
+    for width, panel_height, n_columns, ratios in layouts:
+        n_rows = -(-panels // n_columns)
         with mpl.rc_context(STYLE):
             fig = Figure(figsize=(width, panel_height * n_rows))
             axes = fig.subplots(n_rows, n_columns, squeeze=False, width_ratios=ratios).ravel()

@@ -32,6 +32,12 @@ def test_two_layouts_of_the_same_drawing():
     assert phone_width < screen_width
 
 
+def test_small_pictures_may_stand_side_by_side_on_a_phone():
+    four = [plots.figure(lambda *axes: None, panels=4, phone_columns=n, height=2.0, alt=ALT) for n in (1, 2)]
+    (_, (width, stacked)), (_, (same_width, paired)) = map(sizes, four)
+    assert same_width == width and stacked == pytest.approx(2 * paired, rel=0.01)
+
+
 def test_alt_text_is_required_and_escaped():
     with pytest.raises(ValueError, match="alt text"):
         plots.figure(lambda ax: None, alt="a plot")
