@@ -11,43 +11,76 @@ import pytest
 from nbgrader.api import Gradebook
 
 from autograde.course import Course
-from autograde.release import text
+from autograde.release import reference_notebook, text
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Blank, half right, another style; and every answer of the reference.
 HONEST = [("conditioning", s) for s in ("alan", "barbara", "dorothy")] + [("momentum", "ada")]
+COURSE = Course(ROOT)
+#: Assignments that the sample class does not hand in.
+OTHERS = sorted(set(COURSE.assignments) - {name for name, _ in HONEST})
+
+
+def workplace(folder):
+    """Make a course for stock nbgrader in a folder, and return what runs its commands there."""
+    # A course around nbgrader's folders: the hidden region finds the checks upwards from where the notebook runs.
+    (folder / "solutions").symlink_to(ROOT / "solutions")
+    (folder / "_toc.yml").write_text("format: jb-book\n")
+    shutil.copy(ROOT / "nbgrader_config.py", folder)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+    def nbgrader(*arguments):
+        command = [sys.executable, "-m", "nbgrader", *arguments]
+        done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    return nbgrader
+
+
+def put_source(folder, name):
+    """Put an assignment's source where stock nbgrader looks for it."""
+    source = folder / "_build" / "nbgrader" / "source" / name / f"{name}.ipynb"
+    source.parent.mkdir(parents=True)
+    source.write_text(text(COURSE.assignment(name).source))
+
+
+def scores(folder, keys):
+    """Return what stock nbgrader gave, by assignment, student and exercise."""
+    with Gradebook(f"sqlite:///{folder / '_build' / 'nbgrader' / 'gradebook.db'}") as book:
+        return {
+            (name, student, e.name): book.find_grade(e.test_id, name, name, student).auto_score
+            for name, student in keys
+            for e in COURSE.assignment(name).exercises
+        }
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_honest_submissions_get_the_same_scores(tmp_path):
-    # A course around nbgrader's folders: the hidden region finds the checks upwards from where the notebook runs.
-    (tmp_path / "solutions").symlink_to(ROOT / "solutions")
-    (tmp_path / "_toc.yml").write_text("format: jb-book\n")
-    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-
-    def nbgrader(*arguments):
-        command = [sys.executable, "-m", "nbgrader", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-3000:]
-
+    nbgrader = workplace(tmp_path)
     with (ROOT / "examples" / "expected_grades.csv").open(newline="") as file:
         ours = {(r["assignment"], r["student"], r["exercise"]): float(r["score"]) for r in csv.DictReader(file)}
-    course = Course(ROOT)
     for name in sorted({a for a, _ in HONEST}):
-        source = tmp_path / "_build" / "nbgrader" / "source" / name / f"{name}.ipynb"
-        source.parent.mkdir(parents=True)
-        source.write_text(text(course.assignment(name).source))
+        put_source(tmp_path, name)
         for student in (s for a, s in HONEST if a == name):
             folder = Path(student) / name
             shutil.copytree(ROOT / "examples" / "submissions" / folder, tmp_path / "examples" / "submissions" / folder)
         nbgrader("generate_assignment", name)
         nbgrader("autograde", name)
-    with Gradebook(f"sqlite:///{tmp_path / '_build' / 'nbgrader' / 'gradebook.db'}") as book:
-        theirs = {
-            (name, student, e.name): book.find_grade(e.test_id, name, name, student).auto_score
-            for name, student in HONEST
-            for e in course.assignment(name).exercises
-        }
+    theirs = scores(tmp_path, HONEST)
     assert theirs == pytest.approx({key: ours[key] for key in theirs}, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_reference_gets_full_marks_from_stock_nbgrader(name, tmp_path):
+    nbgrader = workplace(tmp_path)
+    put_source(tmp_path, name)
+    handed_in = tmp_path / "examples" / "submissions" / "ada" / name / f"{name}.ipynb"
+    handed_in.parent.mkdir(parents=True)
+    handed_in.write_text(text(reference_notebook(COURSE.assignment(name))))
+    nbgrader("generate_assignment", name)
+    nbgrader("autograde", name)
+    exercises = COURSE.assignment(name).exercises
+    assert scores(tmp_path, [(name, "ada")]) == {(name, "ada", e.name): e.points for e in exercises}

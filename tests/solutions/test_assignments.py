@@ -26,6 +26,23 @@ EXERCISES = {
         "power_iteration",
     ],
     "momentum": ["momentum_step", "nesterov_step", "best_heavy_ball", "momentum_schedule", "SGD"],
+    "input_normalization": [
+        "fit_standardizer",
+        "standardize",
+        "streaming_channel_stats",
+        "least_squares_condition_number",
+        "zca_whitening",
+    ],
+    "initialization": [
+        "fan_in_fan_out",
+        "gain",
+        "xavier_uniform_",
+        "kaiming_normal_",
+        "sparse_init_",
+        "initialize",
+        "signal_profile",
+    ],
+    "dropout": ["dropout_classic", "Dropout", "Dropout2d", "monte_carlo_predict"],
 }
 
 
