@@ -40,7 +40,8 @@ def calls(page, name):
 
 
 def test_there_are_chapters_and_the_contents_list_every_page():
-    assert {"conditioning", "momentum"} <= {page.stem for page in CHAPTERS}
+    chapters = {"conditioning", "momentum", "input_normalization", "initialization", "dropout"}
+    assert chapters <= {page.stem for page in CHAPTERS}
     assert set(toc_pages()) == set(BOOK.glob("*.md"))
 
 
