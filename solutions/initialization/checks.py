@@ -330,7 +330,7 @@ def gain(student: Student, cases: Cases) -> None:
             c=c,
         )
         _expect_gain(student, "lambda z: c * z ** 3", 15 * c * c, hint, [((27 * c * c) ** -0.5, slope)], c=c)
-        # E[exp(2 c z)] = exp(2 c^2), and c below 1 as the text promises.
+        # E[exp(c z)] = exp(c^2 / 2). It grows like e^(c z / 2), and c is below 2: no faster than the text promises.
         _expect_gain(
             student,
             "lambda z: torch.exp(c * z / 2)",
@@ -1002,6 +1002,10 @@ def initialize(student: Student, cases: Cases) -> None:
         ]
 
     with cases("linear layers"):
+        state = _state(student, seed, f"model = nn.Sequential(nn.Linear({n_in}, {n_out}))")
+        untouched = "The weights of a linear layer stay as they were: set them in place, layer by layer."
+        _expect_weight(state, "0.weight", (n_out, n_in), n_in, untouched, linear_mistakes(n_in, n_out))
+        _expect_constant(state, "0.bias", 0, "A bias of a linear layer is not 0.")
         state = _state(student, seed, f"model = nn.Linear({n_in}, {n_out})")
         _expect_weight(state, "weight", (n_out, n_in), n_in, _ROOT, linear_mistakes(n_in, n_out))
         _expect_constant(state, "bias", 0, "A bias of a linear layer is not 0.")

@@ -1295,6 +1295,14 @@ VARIANTS = {
                 return model
             """,
         ),
+        wrong(
+            "nothing",
+            """
+            def initialize(model):
+                return model
+            """,
+            hint="The weights of a linear layer stay as they were",
+        ),
         wrong("children only", _initialize(modules="model.children()"), hint="The model may itself be a layer"),
         wrong(
             "not the model itself",

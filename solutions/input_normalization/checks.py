@@ -333,12 +333,13 @@ def _rows(batches: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 #: A generator over the batches. Text before the call runs first.
-_STREAM = "mean, std = streaming_channel_stats(batch.clone() for batch in batches)"
+_STREAM = "pair = streaming_channel_stats(batch.clone() for batch in batches)"
 
 
 def _stats(student: Student, batches: Sequence[torch.Tensor], code: str = _STREAM) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the student's (mean, std) for a stream, both float64 of shape (C,)."""
-    values = student.run(code, ["mean", "std"], batches=list(batches))
+    values = student.run(code, "pair", batches=list(batches))
+    expect.sequence(values, 2)
     for value, what in zip(values, ("The mean", "The std"), strict=True):
         expect.kind(value, torch.Tensor, what)
         expect.shape(value, (batches[0].shape[1],), what)
@@ -426,7 +427,8 @@ def streaming_channel_stats(student: Student, cases: Cases) -> None:
         images_only = "Divide by the number of pixels, not by the number of images."
         square = "Images need not be square: count height times width."
         unbiased = "Divide by the number N of values, not by N - 1, and so in each batch."
-        seen = student.run(_STREAM, ["mean", "std"], batches=batches)
+        seen = student.run(_STREAM, "pair", batches=batches)
+        expect.sequence(seen, 2)
         expect.no_mistake(
             seen[0],
             [
@@ -529,7 +531,7 @@ def streaming_channel_stats(student: Student, cases: Cases) -> None:
         batches = draw((2, 3, 1), (2, 2), (1.0, -1.0), (1.0, 3.0))
         with expect.explained("A list of batches, and any other iterable, is allowed too."):
             hint = "A list of batches gives another result than a generator of the same batches."
-            _compare(_stats(student, batches, "mean, std = streaming_channel_stats(batches)"), batches, hint)
+            _compare(_stats(student, batches, "pair = streaming_channel_stats(batches)"), batches, hint)
         code = (
             "class Once:\n"
             "    def __init__(self):\n"
@@ -538,14 +540,15 @@ def streaming_channel_stats(student: Student, cases: Cases) -> None:
             "        self.readers += 1\n"
             "        return iter(batches if self.readers == 1 else [])\n"
             "once = Once()\n"
-            "mean, std = streaming_channel_stats(once)\n"
+            "pair = streaming_channel_stats(once)\n"
         )
         with expect.explained("Read the stream with one loop: it need not have a length, an index or a second pass."):
             seen = _stats(student, batches, code)
         _compare(seen, batches, "You read the stream twice, and the second time it is empty: one loop must do.")
         channels_last = [batch.permute(0, 2, 3, 1).contiguous() for batch in batches]
-        code = "mean, std = streaming_channel_stats(batch.permute(0, 3, 1, 2) for batch in batches)"
-        seen = student.run(code, ["mean", "std"], batches=channels_last)
+        code = "pair = streaming_channel_stats(batch.permute(0, 3, 1, 2) for batch in batches)"
+        seen = student.run(code, "pair", batches=channels_last)
+        expect.sequence(seen, 2)
         expect.shape(seen[0], (2,), "The mean")
         expect.shape(seen[1], (2,), "The std")
         _compare(seen, batches, "A batch may lie in memory channels last: do not rely on its strides.")

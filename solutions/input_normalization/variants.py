@@ -558,6 +558,16 @@ VARIANTS = {
             """,
         ),
         wrong(
+            "nothing returned",
+            """
+            def streaming_channel_stats(batches):
+                count = sum(len(batch) for batch in batches)
+                if not count:
+                    raise ValueError("no batch")
+            """,
+            hint="should be a tuple of 2 values",
+        ),
+        wrong(
             "merging without a shift",
             _merge(shift="torch.zeros_like(x[:, :1])"),
             hint="Shift first, then merge",
