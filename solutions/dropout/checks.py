@@ -709,6 +709,27 @@ def _device(student: Student, name: str, shape: tuple[int, ...]) -> None:
     )
 
 
+def _shapes(student: Student, name: str, cases: Cases, shapes: Sequence[tuple[int, ...]], p: float) -> None:
+    """Expect each element to stay or go in inputs of these shapes and of every dtype, also in views of the last one."""
+    xs = _mixed_inputs(cases, shapes)
+    outs, calm, slanted = _watched(
+        student,
+        f"""
+        module = {name}(p)
+        outs = [kept(module(x)) for x in xs]
+        slanted = [kept(module(v)) for v in (xs[-1].transpose(0, 3), xs[-1][:, ::2])]
+        module.eval()
+        calm = [kept(module(x)) for x in xs]
+        """,
+        ["outs", "calm", "slanted"],
+        xs=xs,
+        p=p,
+    )
+    _each_stays_or_goes(outs, xs, 1 / (1 - p), _RESCALE)
+    _each_stays_or_goes(slanted, [xs[-1].transpose(0, 3), xs[-1][:, ::2]], 1 / (1 - p), _RESCALE)
+    _each_stays_or_goes(calm, xs, 1.0, "In eval mode the result is x.")
+
+
 @check
 def Dropout(student: Student, cases: Cases) -> None:
     """Check masks, values, moments, modes, gradients and edges against the definition."""
@@ -788,23 +809,7 @@ def Dropout(student: Student, cases: Cases) -> None:
             expect.that(abs(share - chosen) <= _share_bound(x.numel()), hint)
             _expect_factor(out, x, 1 / (1 - chosen), hint, [])
     with cases("shapes and dtypes"):
-        xs = _mixed_inputs(cases, ((), (7,), (0, 3), (2, 3, 4, 5)))
-        outs, calm, slanted = _watched(
-            student,
-            """
-            module = Dropout(p)
-            outs = [kept(module(x)) for x in xs]
-            slanted = [kept(module(v)) for v in (xs[-1].transpose(0, 3), xs[-1][:, ::2])]
-            module.eval()
-            calm = [kept(module(x)) for x in xs]
-            """,
-            ["outs", "calm", "slanted"],
-            xs=xs,
-            p=p,
-        )
-        _each_stays_or_goes(outs, xs, 1 / (1 - p), _RESCALE)
-        _each_stays_or_goes(slanted, [xs[-1].transpose(0, 3), xs[-1][:, ::2]], 1 / (1 - p), _RESCALE)
-        _each_stays_or_goes(calm, xs, 1.0, "In eval mode the result is x.")
+        _shapes(student, "Dropout", cases, ((), (7,), (0, 3), (2, 3, 4, 5)), p)
     with cases("the device"):
         _device(student, "Dropout", (4, 5))
     with cases("bad settings"):
@@ -860,23 +865,7 @@ def Dropout2d(student: Student, cases: Cases) -> None:
         expect.that(abs(share - 0.9) <= _share_bound(40 * 48), hint)
         _expect_factor(out, maps, 10.0, hint, [])
     with cases("shapes and dtypes"):
-        xs = _mixed_inputs(cases, ((1, 1, 1, 1), (0, 3, 2, 2), (3, 2, 5, 1), (2, 3, 4, 5)))
-        outs, calm, slanted = _watched(
-            student,
-            """
-            module = Dropout2d(p)
-            outs = [kept(module(x)) for x in xs]
-            slanted = [kept(module(v)) for v in (xs[-1].transpose(0, 3), xs[-1][:, ::2])]
-            module.eval()
-            calm = [kept(module(x)) for x in xs]
-            """,
-            ["outs", "calm", "slanted"],
-            xs=xs,
-            p=p,
-        )
-        _each_stays_or_goes(outs, xs, 1 / (1 - p), _RESCALE)
-        _each_stays_or_goes(slanted, [xs[-1].transpose(0, 3), xs[-1][:, ::2]], 1 / (1 - p), _RESCALE)
-        _each_stays_or_goes(calm, xs, 1.0, "In eval mode the result is x.")
+        _shapes(student, "Dropout2d", cases, ((1, 1, 1, 1), (0, 3, 2, 2), (3, 2, 5, 1), (2, 3, 4, 5)), p)
     with cases("the device"):
         _device(student, "Dropout2d", (4, 5, 2, 2))
     with cases("bad settings"):
