@@ -41,6 +41,8 @@ _QUIET = {
 #: What PyTorch imports only when these are first used: four seconds that each process would pay again.
 _SLOW = {"torch._dynamo", "torch._decomp.decompositions_for_jvp"}
 _SLOW_USERS = ("torch.optim", "torch.func", "torch.compile", "functional")
+#: What the server that this process forks from was told to import.
+_preloaded: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -363,7 +365,11 @@ def _server(tasks: Sequence[_Task]) -> multiprocessing.context.ForkServerContext
             wanted |= _imports(sources)
             if any(name in source for source in sources for name in _SLOW_USERS):
                 wanted |= _SLOW
-    context.set_forkserver_preload(sorted(wanted))
+    if not wanted <= _preloaded:
+        # A server that runs already (an earlier `verify` in this process) preloads nothing more: start another.
+        _preloaded.update(wanted)
+        forkserver._forkserver._stop()
+    context.set_forkserver_preload(sorted(_preloaded))
     before = {name: os.environ.get(name) for name in _QUIET}
     os.environ.update(_QUIET)
     try:
