@@ -43,6 +43,22 @@ EXERCISES = {
         "signal_profile",
     ],
     "dropout": ["dropout_classic", "Dropout", "Dropout2d", "monte_carlo_predict"],
+    "batch_normalization": [
+        "batch_norm_forward",
+        "batch_norm_backward",
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "fold_batch_norm",
+    ],
+    "layer_normalization": ["layer_norm", "layer_norm_backward", "LayerNorm", "group_norm", "rms_norm"],
+    "residual_connections": [
+        "BasicBlock",
+        "Bottleneck",
+        "shortcut_a",
+        "zero_init_residual_",
+        "filter_normalized_direction",
+        "loss_surface",
+    ],
 }
 
 

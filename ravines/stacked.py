@@ -1,0 +1,123 @@
+"""Many small networks trained at once, so that a page can try settings times seeds in seconds.
+
+Every tensor has one more dimension in front: network k computes with slice k of each parameter and of the activations,
+and nothing goes from one network to another (one that diverges fills its own slice with nan). A layer is one batched
+matrix product, `torch.baddbmm(b, h, w)` with h (networks, batch, n), w (networks, n, m) and b (networks, 1, m).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ravines.data import device
+
+
+def he_normal(seeds: Sequence[int], sizes: Sequence[int], *, start: int = 0) -> list[Tensor]:
+    """Weights N(0, 2/n) for layers of n inputs, a list with one tensor (networks, n, m) per layer, on `device()`.
+
+    Args:
+        seeds: one for each network. Networks of the same seed get the same weights, whatever else is in the stack.
+        sizes: the widths, from the inputs to the outputs.
+        start: added to every seed, to draw something else.
+
+    Raises:
+        ValueError: fewer than two sizes, or no seeds.
+
+    Source: He et al. 2015 (Delving deep into rectifiers), Eq. 10.
+    """
+    if len(sizes) < 2 or not seeds:
+        raise ValueError("he_normal needs a seed for each network, and the sizes of inputs and outputs at least.")
+    drawn: dict[int, list[Tensor]] = {}
+    for seed in set(seeds):
+        g = torch.Generator().manual_seed(start + seed)
+        pairs = pairwise(sizes)
+        drawn[seed] = [torch.randn(n, m, generator=g) * math.sqrt(2 / n) for n, m in pairs]
+    return [torch.stack([drawn[seed][i] for seed in seeds]).to(device()) for i in range(len(sizes) - 1)]
+
+
+def draw_batches(seeds: Sequence[int], examples: int, size: int, steps: int, *, start: int = 1000) -> Tensor:
+    """Indices (steps, networks, size) of each network's batches on `device()`, drawn with replacement.
+
+    Networks of the same seed see the same batches. Draw fewer batches at a time where this would not fit into memory.
+    """
+    drawn = {
+        seed: torch.randint(0, examples, (steps, size), generator=torch.Generator().manual_seed(start + seed))
+        for seed in set(seeds)
+    }
+    return torch.stack([drawn[seed] for seed in seeds], dim=1).to(device())
+
+
+def per_network(values: Sequence[float], dims: int = 3) -> Tensor:
+    """One number for each network as a tensor (networks, 1, ..., 1) of that many dimensions, on `device()`."""
+    return torch.tensor(values, dtype=torch.float32, device=device()).view(-1, *(1,) * (dims - 1))
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The mean cross-entropy of each network in nats, (networks,), of logits (networks, n, classes).
+
+    Args:
+        targets: class numbers, (networks, n), or (n,) for all networks.
+    """
+    targets = targets.expand(logits.shape[:2])
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape).mean(1)
+
+
+def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The share of each network's largest logits that are at the target, (networks,); shapes as in `cross_entropy`."""
+    return (logits.argmax(2) == targets).float().mean(1)
+
+
+def descend(
+    loss: Callable[[list[Tensor], int], Tensor],
+    parameters: list[Tensor],
+    *,
+    steps: int,
+    lr: float | Sequence[float],
+    momentum: float = 0.0,
+    weight_decay: float | Sequence[float] = 0.0,
+    watch: Callable[[int, list[Tensor], Tensor], None] | None = None,
+) -> tuple[list[Tensor], Tensor]:
+    """SGD with momentum for all networks at once, as `torch.optim.SGD` does it for one.
+
+    Args:
+        loss: `loss(parameters, step)` -> (networks,), the loss of each network on its batch of this step.
+        parameters: tensors whose first dimension counts the networks; not changed.
+        steps: how many updates.
+        lr: the learning rate, one for all networks or one for each.
+        momentum: v <- momentum v + gradient, w <- w - lr v.
+        weight_decay: weight_decay * w is added to the gradient; one number for all networks or one for each.
+        watch: called as `watch(step, parameters, losses)` before each update, without gradients.
+
+    Returns:
+        The new parameters, and the losses (steps, networks) before each update. A parameter that the loss does not use
+        stays as it is, but for weight decay.
+    """
+    networks = len(parameters[0])
+    rates = lr if isinstance(lr, Sequence) else [lr] * networks
+    decays = weight_decay if isinstance(weight_decay, Sequence) else [weight_decay] * networks
+    if len(rates) != networks or len(decays) != networks:
+        raise ValueError(f"There are {networks} networks, {len(rates)} learning rates and {len(decays)} decays.")
+    w, seen = [p.detach() for p in parameters], []
+    v = [torch.zeros_like(p) for p in w]
+    for step in range(steps):
+        w = [p.requires_grad_() for p in w]
+        losses = loss(w, step)
+        gradients = torch.autograd.grad(losses.sum(), w, allow_unused=True, materialize_grads=True)
+        with torch.no_grad():
+            seen.append(losses.detach())
+            if watch is not None:
+                watch(step, w, losses.detach())
+            updated = []
+            for i, (p, g) in enumerate(zip(w, gradients, strict=True)):
+                if any(decays):
+                    g = g + per_network(decays, p.dim()).to(p) * p
+                v[i] = momentum * v[i] + g
+                updated.append(p - per_network(rates, p.dim()).to(p) * v[i])
+            w = updated
+    return [p.detach() for p in w], torch.stack(seen)
