@@ -64,6 +64,15 @@ def test_the_interactive_figure_lives(page, html, browse):
     assert len(re.findall(r'<svg[^>]*role="img"[^>]*aria-label="[^"]{20,}"', dom)) == 3 * momentum + 2 * plain
 
 
+@pytest.mark.parametrize("page", [p for p in toc_pages() if "Landscape(" in p.read_text()], ids=lambda p: p.stem)
+def test_the_surfaces_are_drawn_and_can_be_turned(page, html, browse):
+    dom = browse(html / "book" / f"{page.stem}.html")
+    patches = re.findall(r'<canvas[^>]*aria-label="Loss surface, [^"]*turned by 30 degrees[^"]* (\d+) patches"', dom)
+    assert len(patches) == 2 and all(int(n) > 1000 for n in patches)
+    assert len(re.findall(r'<input id="landscape-1-(?:turn|tilt)"[^>]*type="range"[^>]*aria-valuetext', dom)) == 2
+    assert "This figure turns with JavaScript" not in dom
+
+
 @pytest.mark.parametrize("page", toc_pages(), ids=lambda p: p.stem)
 def test_nothing_is_wider_than_a_phone(page, html, browse, tmp_path):
     wrapper = tmp_path / "phone.html"
