@@ -1427,7 +1427,7 @@ VARIANTS = {
         wrong(
             "eps fixed",
             _fold(factor=_FOLD_PARTS["factor"].replace("bn.eps", "1e-5")),
-            hint="gamma / sqrt(running_var + eps)",
+            hint="running_var + eps",
         ),
         wrong(
             "no root",
