@@ -17,6 +17,10 @@ SANITIZE = """
 [a time, which no two runs share]
 regex: \\b\\d+(\\.\\d+)? (ms|s) of time\\b
 replace: TIME
+
+[a difference of float64 rounding, of which no digit is certain: the pages assert its bound]
+regex: \\b(\\d(\\.\\d+)?e-1[2-6]|0(\\.0+)?e\\+00)\\b
+replace: ROUNDING
 """
 
 
