@@ -73,6 +73,44 @@ def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
     return (logits.argmax(2) == targets).float().mean(1)
 
 
+Update = Callable[[int, list[Tensor], list[Tensor]], list[Tensor]]
+"""`update(step, parameters, gradients)` -> the new parameters; step counts from 0. It keeps what it must remember."""
+
+
+def iterate(
+    loss: Callable[[list[Tensor], int], Tensor],
+    parameters: list[Tensor],
+    *,
+    steps: int,
+    update: Update,
+    watch: Callable[[int, list[Tensor], Tensor], None] | None = None,
+) -> tuple[list[Tensor], Tensor]:
+    """Train all networks at once with any rule.
+
+    Args:
+        loss: `loss(parameters, step)` -> (networks,), the loss of each network on its batch of this step.
+        parameters: tensors whose first dimension counts the networks; not changed.
+        steps: how many updates.
+        update: the rule, such as `heavy_ball(...)` or `adam(...)`, a new one for each call.
+        watch: called as `watch(step, parameters, losses)` before each update, without gradients.
+
+    Returns:
+        The new parameters, and the losses (steps, networks) before each update. The gradient of a parameter that the
+        loss does not use is 0.
+    """
+    w, seen = [p.detach() for p in parameters], []
+    for step in range(steps):
+        w = [p.requires_grad_() for p in w]
+        losses = loss(w, step)
+        gradients = torch.autograd.grad(losses.sum(), w, allow_unused=True, materialize_grads=True)
+        with torch.no_grad():
+            seen.append(losses.detach())
+            if watch is not None:
+                watch(step, w, losses.detach())
+            w = update(step, w, list(gradients))
+    return [p.detach() for p in w], torch.stack(seen)
+
+
 def descend(
     loss: Callable[[list[Tensor], int], Tensor],
     parameters: list[Tensor],
@@ -83,41 +121,90 @@ def descend(
     weight_decay: float | Sequence[float] = 0.0,
     watch: Callable[[int, list[Tensor], Tensor], None] | None = None,
 ) -> tuple[list[Tensor], Tensor]:
-    """SGD with momentum for all networks at once, as `torch.optim.SGD` does it for one.
+    """`iterate` with `heavy_ball`: SGD with momentum for all networks at once, as `torch.optim.SGD` does it for one."""
+    return iterate(loss, parameters, steps=steps, update=heavy_ball(lr, momentum, weight_decay), watch=watch)
+
+
+def heavy_ball(
+    lr: float | Sequence[float],
+    momentum: float = 0.0,
+    weight_decay: float | Sequence[float] = 0.0,
+    *,
+    decoupled: bool = False,
+    schedule: Callable[[int], float] = lambda step: 1.0,
+) -> Update:
+    """SGD with momentum, as `torch.optim.SGD` has it: v <- momentum v + gradient, w <- w - lr v.
 
     Args:
-        loss: `loss(parameters, step)` -> (networks,), the loss of each network on its batch of this step.
-        parameters: tensors whose first dimension counts the networks; not changed.
-        steps: how many updates.
         lr: the learning rate, one for all networks or one for each.
-        momentum: v <- momentum v + gradient, w <- w - lr v.
-        weight_decay: weight_decay * w is added to the gradient; one number for all networks or one for each.
-        watch: called as `watch(step, parameters, losses)` before each update, without gradients.
-
-    Returns:
-        The new parameters, and the losses (steps, networks) before each update. A parameter that the loss does not use
-        stays as it is, but for weight decay.
+        momentum: beta.
+        weight_decay: one number for all networks or one for each. It adds weight_decay * w to the gradient;
+            with `decoupled` it multiplies w by 1 - lr weight_decay instead.
+        schedule: `schedule(step)` multiplies the learning rate of that step.
     """
-    networks = len(parameters[0])
-    rates = lr if isinstance(lr, Sequence) else [lr] * networks
-    decays = weight_decay if isinstance(weight_decay, Sequence) else [weight_decay] * networks
-    if len(rates) != networks or len(decays) != networks:
-        raise ValueError(f"There are {networks} networks, {len(rates)} learning rates and {len(decays)} decays.")
-    w, seen = [p.detach() for p in parameters], []
-    v = [torch.zeros_like(p) for p in w]
-    for step in range(steps):
-        w = [p.requires_grad_() for p in w]
-        losses = loss(w, step)
-        gradients = torch.autograd.grad(losses.sum(), w, allow_unused=True, materialize_grads=True)
-        with torch.no_grad():
-            seen.append(losses.detach())
-            if watch is not None:
-                watch(step, w, losses.detach())
-            updated = []
-            for i, (p, g) in enumerate(zip(w, gradients, strict=True)):
-                if any(decays):
-                    g = g + per_network(decays, p.dim()).to(p) * p
-                v[i] = momentum * v[i] + g
-                updated.append(p - per_network(rates, p.dim()).to(p) * v[i])
-            w = updated
-    return [p.detach() for p in w], torch.stack(seen)
+    v: list[Tensor] = []
+
+    def update(step: int, w: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
+        v.extend(torch.zeros_like(p) for p in w[len(v) :])
+        new = []
+        for i, (p, g) in enumerate(zip(w, gradients, strict=True)):
+            rate, decay = _of(lr, p) * schedule(step), _of(weight_decay, p)
+            v[i] = momentum * v[i] + (g if decoupled else _plus(g, decay, p))
+            new.append((p * (1 - rate * decay) if decoupled else p) - rate * v[i])
+        return new
+
+    return update
+
+
+def adam(
+    lr: float | Sequence[float],
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float | Sequence[float] = 0.0,
+    *,
+    decoupled: bool = True,
+    schedule: Callable[[int], float] = lambda step: 1.0,
+) -> Update:
+    """Adam (Kingma and Ba 2015, Algorithm 1); with weight decay it is AdamW, or Adam with L2 without `decoupled`.
+
+    Args:
+        lr: the learning rate, one for all networks or one for each.
+        betas: how long the averages of the gradient and of its square remember.
+        eps: added to the root of the average square.
+        weight_decay: one number for all networks or one for each. It multiplies w by 1 - lr weight_decay, as
+            `torch.optim.AdamW` does; without `decoupled` weight_decay * w is added to the gradient, as in
+            `torch.optim.Adam`.
+        schedule: `schedule(step)` multiplies the learning rate of that step.
+    """
+    m: list[Tensor] = []
+    s: list[Tensor] = []
+
+    def update(step: int, w: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
+        m.extend(torch.zeros_like(p) for p in w[len(m) :])
+        s.extend(torch.zeros_like(p) for p in w[len(s) :])
+        first, second = (1 - beta ** (step + 1) for beta in betas)
+        new = []
+        for i, (p, g) in enumerate(zip(w, gradients, strict=True)):
+            rate, decay = _of(lr, p) * schedule(step), _of(weight_decay, p)
+            g = g if decoupled else _plus(g, decay, p)
+            m[i].lerp_(g, 1 - betas[0])
+            s[i].mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
+            v = m[i] / (s[i].sqrt() / math.sqrt(second) + eps) * (rate / first)
+            new.append((p * (1 - rate * decay) if decoupled else p) - v)
+        return new
+
+    return update
+
+
+def _of(values: float | Sequence[float], p: Tensor) -> float | Tensor:
+    """One number for all networks as it is, one for each in a shape that multiplies the parameter p."""
+    if not isinstance(values, Sequence):
+        return values
+    if len(values) != len(p):
+        raise ValueError(f"There are {len(p)} networks, but {len(values)} learning rates or decays.")
+    return per_network(values, p.dim()).to(p)
+
+
+def _plus(g: Tensor, decay: float | Tensor, p: Tensor) -> Tensor:
+    """g + decay * p, without the work where no decay is asked for."""
+    return g + decay * p if isinstance(decay, Tensor) or decay else g
