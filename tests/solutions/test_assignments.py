@@ -59,6 +59,15 @@ EXERCISES = {
         "filter_normalized_direction",
         "loss_surface",
     ],
+    "adam": ["bias_correction", "rmsprop_step", "adam_step", "Adam"],
+    "weight_decay": [
+        "sgd_step_with_decay",
+        "adam_l2_step",
+        "adamw_step",
+        "AdamW",
+        "decay_parameter_groups",
+        "effective_learning_rate",
+    ],
 }
 
 
