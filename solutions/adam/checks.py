@@ -7,7 +7,7 @@ mistakes, so that a student who made one of them reads about that one.
 
 from collections.abc import Sequence
 from fractions import Fraction
-from textwrap import dedent, indent
+from textwrap import dedent
 from typing import Any
 
 import torch
@@ -417,10 +417,11 @@ def adam_step(student: Student, cases: Cases) -> None:
 # --- 4. Adam ---------------------------------------------------------------------------------------------------------
 
 _BEGIN = """
+import math
 import torch
 from torch.overrides import TorchFunctionMode
 params = [w.clone().requires_grad_() for w in weights]
-path = []
+path, calls = [], []
 def kept(p, name="exp_avg"):
     value = optimizer.state.get(p, {}).get(name)
     return value.detach().clone() if isinstance(value, torch.Tensor) else value
@@ -430,8 +431,11 @@ def count(p):
 def state():
     return [kept(p, name) for p in params for name in ("exp_avg", "exp_avg_sq")] + [count(p) for p in params]
 def backward():
-    # A quadratic with a ravine, in which every parameter feels every other.
-    loss = sum((h * (p - 1) ** 2).sum() for h, p in zip(curvatures, params))
+    # A quadratic with a ravine, in which every parameter feels every other. Its minimum moves, so that no gradient
+    # dies away: Adam would divide by the root of nothing, and blow up differences of rounding.
+    calls.append(None)
+    target = 1 + 0.5 * math.sin(len(calls))
+    loss = sum((h * (p - target) ** 2).sum() for h, p in zip(curvatures, params))
     loss = loss + 0.1 * sum(p.sum() for p in params) ** 2
     loss.backward()
     return loss.detach()
@@ -747,6 +751,9 @@ def Adam(student: Student, cases: Cases) -> None:
             import io
             optimizer = Adam(params, lr=lr, betas=betas, amsgrad=True)
             train(6)
+            for p in params:  # a large gradient, so that the maximum is not the last average
+                p.grad.mul_(5)
+            optimizer.step()
             file = io.BytesIO()
             torch.save(optimizer.state_dict(), file)
             file.seek(0)
@@ -867,7 +874,7 @@ def _amsgrad(student: Student, w: torch.Tensor, rounds: list, lr: float) -> None
 
 def _checkpoints(student: Student, cases: Cases, quadratic: _Quadratic, inputs: dict[str, Any]) -> None:
     """Checkpoints that PyTorch's Adam wrote, and ones that it must be able to read."""
-    after = indent("optimizer.load_state_dict(saved)\ntrain(6)", " " * 12)
+    after = "optimizer.load_state_dict(saved)\ntrain(6)"
     half = {"weights": quadratic.weights, "curvatures": quadratic.curvatures, **inputs}
     for amsgrad in (False, True):
         begin = (
@@ -883,7 +890,7 @@ def _checkpoints(student: Student, cases: Cases, quadratic: _Quadratic, inputs: 
             saved = REFERENCE.run(_BEGIN + begin, "saved", **half)
             for value in saved["state"].values():
                 expect.that(value["step"].dtype == torch.float32, "PyTorch's checkpoints have changed.")
-            code = f"optimizer = Adam(params, lr=1.0, betas=(0.1, 0.2))\n{dedent(after)}"
+            code = f"optimizer = Adam(params, lr=1.0, betas=(0.1, 0.2))\n{after}"
             hint = (
                 "A checkpoint that torch.optim.Adam wrote does not go on as it should: its groups have all settings, "
                 "its step is a float32 tensor (make a number of it), and the names are PyTorch's."
@@ -897,7 +904,7 @@ def _checkpoints(student: Student, cases: Cases, quadratic: _Quadratic, inputs: 
                 "torch.optim.Adam cannot go on from your checkpoint: its state needs PyTorch's names, its groups lr, "
                 "betas, eps, weight_decay (0), amsgrad and maximize."
             )
-            code = _BEGIN + f"optimizer = Adam(params, lr=1.0)\n{dedent(after)}"
+            code = _BEGIN + f"optimizer = Adam(params, lr=1.0)\n{after}"
             wanted = REFERENCE.run(code, "path", saved=optimizer, **half)
             try:
                 path = REFERENCE.run(code, "path", saved=saved, **half)

@@ -813,6 +813,7 @@ VARIANTS = {
                 largest="""
                 if amsgrad:
                     s = self.largest[p] = torch.maximum(self.largest.get(p, s), s).clone()
+                    state["max_exp_avg_sq"] = s.clone()
                 """,
             ),
             hint="After load_state_dict, training goes on otherwise",
