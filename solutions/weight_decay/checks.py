@@ -958,7 +958,7 @@ _MODELS: dict[str, tuple[int, str, set[str], str]] = {
         """,
         {
             *(f"batch.{k}.{name}" for k in range(3) for name in ("weight", "bias")),
-            *(f"rest.{k}.{name}" for k in "abd" for name in ("weight", "bias")),
+            *(f"rest.{k}.{name}" for k in ("a", "b", "d") for name in ("weight", "bias")),
             "rest.c.weight",
             "normal.bias",
         },
