@@ -31,6 +31,13 @@ _NO_DECAY = "weight_decay changes nothing in your step."
 _IN_PLACE = "Your function changes a tensor that it was given: make new ones, without `+=` or `mul_` on the inputs."
 
 
+def _mixed(cases: Cases, size: int) -> torch.Tensor:
+    """Draw weights of both signs: among positive ones |w| and w are the same."""
+    w = cases.randn(size)
+    w[0], w[1] = w[0].abs(), -w[1].abs()
+    return w
+
+
 def _compare_all(
     actual: Any, expected: Sequence[Any], hint: str, what: str, tolerance: dict[str, float] = LONG
 ) -> None:
@@ -100,7 +107,7 @@ def _descent(student: Student, call: str, state: str, optimizer: Any, cases: Cas
 def sgd_step_with_decay(student: Student, cases: Cases) -> None:
     """Compare steps with the formula, and a whole descent with torch.optim.SGD."""
     lr, beta, decay = cases.uniform(0.05, 0.2), cases.uniform(0.6, 0.8), cases.uniform(0.3, 0.6)
-    w, v, grad = cases.randn(5), cases.randn(5), cases.randn(5)
+    w, v, grad = _mixed(cases, 5), cases.randn(5), cases.randn(5)
     new = beta * v - lr * grad - lr * decay * w
 
     def step(w: Any, v: Any, grad: Any, decay: float = decay) -> list:
@@ -192,7 +199,7 @@ class _Setting:
     def __init__(self, cases: Cases, *, decoupled: bool) -> None:
         self.lr, self.eps, self.decay = cases.uniform(0.05, 0.2), cases.uniform(0.1, 0.3), cases.uniform(0.6, 1.2)
         self.betas = (cases.uniform(0.3, 0.5), cases.uniform(0.7, 0.8))
-        self.w, self.grad, self.m, self.s = (cases.randn(5) for _ in range(4))
+        self.w, (self.grad, self.m, self.s) = _mixed(cases, 5), (cases.randn(5) for _ in range(3))
         self.s, self.i, self.decoupled = self.s.square() + 0.1, cases.integer(3, 5), decoupled
 
     def averages(self, of_m: torch.Tensor, of_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -220,7 +227,15 @@ def _averages(student: Student, cases: Cases, setting: _Setting) -> None:
     g, whole = setting.grad, setting.grad + setting.decay * setting.w
     seen, other = (g, whole) if setting.decoupled else (whole, g)
     out = "The decay is in the gradient: here the averages are of the gradient alone."
-    missing = "The penalty is missing: add lambda times w to the gradient before it enters the averages."
+    pull = setting.decay * setting.w
+    penalties = [
+        (other, "The penalty is missing: add lambda times w to the gradient before it enters the averages."),
+        (g - pull, "The penalty has the wrong sign: add lambda times w."),
+        (g + setting.lr * pull, "The penalty is lambda times w, without the learning rate."),
+        (g + 2 * pull, "The gradient of lambda/2 |w|^2 is lambda w, not 2 lambda w."),
+        (g + pull / 2, "The gradient of lambda/2 |w|^2 is lambda w, not lambda/2 w."),
+        (g + setting.decay, "The penalty's gradient is lambda times w, not lambda alone."),
+    ]
     m, s = setting.averages(seen, seen)
     b1, b2 = setting.betas
     with cases("the average of gradients"):
@@ -229,26 +244,9 @@ def _averages(student: Student, cases: Cases, setting: _Setting) -> None:
             m,
             "The new m is beta1 times the old one, plus (1 - beta1) times the gradient of the text.",
             [
-                (setting.averages(other, seen)[0], out if setting.decoupled else missing),
-                (
-                    setting.averages(g - setting.decay * setting.w, seen)[0],
-                    "The penalty has the wrong sign: add lambda times w.",
-                ),
-                (
-                    setting.averages(g + setting.lr * setting.decay * setting.w, seen)[0],
-                    "The penalty is lambda times w, without the learning rate.",
-                ),
-                (
-                    setting.averages(g + 2 * setting.decay * setting.w, seen)[0],
-                    "The gradient of lambda/2 |w|^2 is lambda w, not 2 lambda w.",
-                ),
-                (
-                    setting.averages(g + setting.decay / 2 * setting.w, seen)[0],
-                    "The gradient of lambda/2 |w|^2 is lambda w, not lambda/2 w.",
-                ),
-                (
-                    setting.averages(g + setting.decay, seen)[0],
-                    "The penalty's gradient is lambda times w, not lambda alone.",
+                *(
+                    (setting.averages(spoilt, seen)[0], out if setting.decoupled else hint)
+                    for spoilt, hint in penalties
                 ),
                 (
                     m / (1 - b1**setting.i),
@@ -256,8 +254,10 @@ def _averages(student: Student, cases: Cases, setting: _Setting) -> None:
                 ),
                 ((1 - b1) * setting.m + b1 * seen, "beta1 is the part of m that stays: you have it reversed."),
                 (
-                    b1 * setting.m + (1 - b1) * g + setting.decay * setting.w,
-                    "The penalty is a part of the gradient: it enters m with the factor 1 - beta1.",
+                    b1 * setting.m + (1 - b1) * g + pull,
+                    out
+                    if setting.decoupled
+                    else "The penalty is a part of the gradient: it enters m with the factor 1 - beta1.",
                 ),
                 (setting.m, "m comes back as it was: return the new average."),
                 (s, "Return (w, m, s) in this order: yours has s in the place of m."),
@@ -278,7 +278,7 @@ def _averages(student: Student, cases: Cases, setting: _Setting) -> None:
                     else "The penalty is missing in s: both averages see the same gradient.",
                 ),
                 (
-                    b2 * setting.s + (1 - b2) * (g**2 + (setting.decay * setting.w) ** 2),
+                    b2 * setting.s + (1 - b2) * (g**2 + pull**2),
                     "Add the penalty to the gradient first, then square the sum.",
                 ),
                 (
@@ -548,7 +548,7 @@ def _first_steps(student: Student, cases: Cases) -> None:
     lr, eps, decay = cases.uniform(0.05, 0.1), cases.uniform(0.1, 0.3), cases.uniform(0.6, 1.2)
     b1, b2 = betas = (cases.uniform(0.3, 0.5), cases.uniform(0.7, 0.8))
     settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": decay}
-    w, g1, g2 = (cases.randn(4) for _ in range(3))
+    w, g1, g2 = _mixed(cases, 4), cases.randn(4), cases.randn(4)
 
     def moved(m: Any, s: Any, i: int = 1) -> torch.Tensor:
         return lr * (m / (1 - b1**i)) / ((s / (1 - b2**i)).sqrt() + eps)
