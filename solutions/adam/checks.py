@@ -751,8 +751,8 @@ def Adam(student: Student, cases: Cases) -> None:
             import io
             optimizer = Adam(params, lr=lr, betas=betas, amsgrad=True)
             train(6)
-            for p in params:  # a large gradient, so that the maximum is not the last average
-                p.grad.mul_(5)
+            for p in params:  # a gradient so large that from here on the average shrinks below its maximum
+                p.grad.mul_(50)
             optimizer.step()
             file = io.BytesIO()
             torch.save(optimizer.state_dict(), file)
