@@ -27,6 +27,14 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
+NORMALIZATIONS = (
+    nn.modules.batchnorm._BatchNorm,  # BatchNorm1d, 2d, 3d and SyncBatchNorm
+    nn.modules.instancenorm._InstanceNorm,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+)
+
 # %% [markdown]
 # ## 1. Momentum and decay
 #
@@ -361,7 +369,7 @@ autograde.stock.score("weight_decay", "AdamW", globals())
 # \lambda & \text{else.}\end{cases}$$
 #
 # - A parameter's *own* name is the last part: `bias` of `encoder.0.bias`, or `bias_ih_l0` of an LSTM.
-# - Normalizations are the classes in `NORMALIZATIONS` below, and their subclasses. Ask for the class
+# - Normalizations are the classes in `NORMALIZATIONS` (in the first cell), and their subclasses. Ask for the class
 #   (`isinstance`), not for the name: in many models a normalization is called `downsample.1`.
 # - Everything else decays, whatever its shape: embeddings, and also a vector `scale` that a module of yours owns.
 # - Every parameter of the model is in exactly one of the two groups, also one that is frozen
@@ -377,15 +385,6 @@ autograde.stock.score("weight_decay", "AdamW", globals())
 # module owns itself. A parameter can be asked for with `id(p)` in a set; `p in list` compares numbers, not objects.
 #
 # </details>
-
-# %% nbgrader={"grade_id": "normalizations", "locked": true}
-NORMALIZATIONS = (
-    nn.modules.batchnorm._BatchNorm,  # BatchNorm1d, 2d, 3d and SyncBatchNorm
-    nn.modules.instancenorm._InstanceNorm,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.RMSNorm,
-)
 
 
 # %% nbgrader={"grade_id": "decay_parameter_groups", "solution": true}
