@@ -10,6 +10,7 @@ needs no memory. A multiply-accumulate (MAC) is two FLOPs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Layer:
     Attributes:
         name: where it is in the model, such as ``"features.0"``; empty for the model itself.
         kind: its class, such as ``"Conv2d"``.
-        shape: of its output, without the examples' dimension; empty when the output is no tensor.
+        shape: of its output, without the examples' dimension; None when the output is no tensor.
         parameters: how many numbers it owns; 0 where the module was met before, so that a sum counts each once.
         macs: multiply-accumulates for one example, in convolutions and matrix products.
         weighted: whether papers count it as a layer: a convolution or a fully connected layer.
@@ -38,7 +39,7 @@ class Layer:
 
     name: str
     kind: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None
     parameters: int
     macs: int
     weighted: bool
@@ -46,7 +47,7 @@ class Layer:
     @property
     def activations(self) -> int:
         """How many numbers the output has, for one example."""
-        return torch.Size(self.shape).numel() if self.shape else 0
+        return 0 if self.shape is None else math.prod(self.shape)
 
 
 def parameters(model: nn.Module) -> int:
@@ -89,7 +90,7 @@ def layers(model: nn.Module, input_shape: Sequence[int]) -> list[Layer]:
             Layer(
                 name=names[module],
                 kind=type(module).__name__,
-                shape=tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else (),
+                shape=tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else None,
                 parameters=sum(sizes[p] for p in fresh),
                 macs=flops // 2,
                 weighted=isinstance(module, WEIGHTED),

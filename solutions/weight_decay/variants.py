@@ -653,7 +653,7 @@ VARIANTS = {
             hint="read both from the group",
         ),
         wrong(
-            "everything decays once per group's parameter",
+            "one decay spread over a group's parameters",
             _adamw(
                 decay="for q in group['params']:\n            q.mul_((1 - lr * decay) ** (1 / len(group['params'])))"
             ),
@@ -1015,7 +1015,7 @@ VARIANTS = {
             hint="all that it owns stays without decay",
         ),
         wrong(
-            "also inside of a subclass's name for biases",
+            "names that begin with bias only",
             _sort(rule='name.startswith("bias") or isinstance(module, NORMALIZATIONS)'),
             hint="attention in_proj_bias",
         ),

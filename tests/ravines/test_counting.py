@@ -45,6 +45,13 @@ def test_each_row_by_hand() -> None:
     assert counting.depth(rows) == 2
 
 
+def test_an_output_of_one_number_is_one_number_and_no_tensor_is_none() -> None:
+    (flat,) = counting.layers(nn.Flatten(0), (1,))
+    assert (flat.shape, flat.activations) == ((), 1)
+    (pair,) = counting.layers(nn.LSTM(3, 2), (5, 3))  # gives a tuple
+    assert (pair.shape, pair.activations) == (None, 0)
+
+
 def test_a_module_used_twice_owns_its_parameters_once() -> None:
     shared = nn.Linear(5, 5)
     rows = counting.layers(nn.Sequential(shared, nn.ReLU(), shared), (5,))
