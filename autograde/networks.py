@@ -1,0 +1,296 @@
+"""Whole networks of a student's, compared without sending their weights.
+
+VGG has 138 million weights: too many to send, and too many to draw for every answer. So both sides make the same
+ones from a seed. A check gives an expression that makes the network, and gets back what it computes:
+
+    seen = networks.by_name(student, "ResNet(BasicBlock, [2, 2, 2, 2])", [images], seed)
+    wanted = networks.by_name(theirs, "resnet18()", [images], seed)
+
+The network is made on the meta device, which costs nothing, and then gets its weights: :func:`by_name` where the
+names of the state dict are fixed, :func:`in_order` of use where they are the student's. "Theirs" is a
+:class:`~autograde.student.NamespaceStudent` around a network that somebody else defined (:func:`of`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from autograde import expect
+from autograde.student import NamespaceStudent, Student
+
+# What both ways share. `values` gives a tensor its numbers: He's uniform ones for weights, so that signals keep their
+# size; small ones around 0 for biases and running means; numbers around 1 for scales and running variances.
+#
+# Where a convolution is large, its numbers are a stretch of one pool; a large matrix is a Hankel matrix,
+# w[i, j] = b[i + j], of which each row and column is another. So 100 million weights cost 30 thousand numbers.
+_COMMON = """
+import zlib
+import torch
+from torch import nn
+_pool = []
+def _drawn(generator, count):
+    return 2 * torch.rand(count, generator=generator, dtype=dtype) - 1
+def _weights(shape, generator):
+    count, fan_in = 1, 1
+    for n in shape:
+        count *= n
+    for n in shape[1:]:
+        fan_in *= n
+    bound = (6 / max(fan_in, 1)) ** 0.5
+    if len(shape) == 2 and count > 10**6:
+        return (_drawn(generator, sum(shape)) * bound).as_strided(shape, (1, 1))
+    if count > 2**16:
+        while sum(map(len, _pool)) < 2 * count + 2**16:
+            _pool.append(_drawn(torch.Generator().manual_seed(seed + len(_pool)), 2**18))
+        pool = torch.cat(_pool)
+        _pool[:] = [pool]
+        start = int(torch.randint(len(pool) - count, (), generator=generator))
+        return (pool[start : start + count] * bound).reshape(shape)
+    return (_drawn(generator, count) * bound).reshape(shape)
+def values(name, like, generator):
+    if not like.is_floating_point():
+        return torch.randint(1, 1000, like.shape, generator=generator).to(like.dtype)
+    if like.dim() > 1:
+        return _weights(tuple(like.shape), generator)
+    small = 0.3 * _drawn(generator, like.numel()).reshape(like.shape)
+    return small + 1 if name in ("weight", "running_var") else small
+def made():
+    return {make}
+def complete(network):
+    # What a network keeps outside of its state dict has its own values.
+    if any(b.is_meta for b in network.buffers()):
+        for module, own in zip(network.modules(), made().modules()):
+            for name, value in own.named_buffers(recurse=False):
+                if module._buffers[name].is_meta:
+                    module._buffers[name] = value.to(dtype) if value.is_floating_point() else value
+    return network
+def plain(output):
+    if isinstance(output, dict):
+        return {str(k): v.detach() for k, v in output.items() if v is not None}
+    if isinstance(output, (tuple, list)):
+        return [v.detach() for v in output if v is not None]
+    return output.detach()
+def run(network):
+    functional = torch.nn.functional
+    kept = functional.dropout
+    if not dropout:
+        functional.dropout = lambda input, p=0.5, training=True, inplace=False: input
+    try:
+        network.train(training)
+        with torch.no_grad():
+            return [plain(network(x)) for x in images]
+    finally:
+        functional.dropout = kept
+with torch.device("meta"):
+    network = made()
+"""
+
+_BY_NAME = (
+    _COMMON
+    + """
+state = {}
+for name, like in network.state_dict().items():
+    generator = torch.Generator().manual_seed(seed * 2**31 + zlib.crc32(name.encode()))
+    state[name] = values(name.rsplit(".", 1)[-1], like, generator)
+network.load_state_dict(state, strict=True, assign=True)
+outputs = run(complete(network))
+after = {name: value for name, value in network.named_buffers() if value.numel() < 10**5}
+"""
+)
+
+_IN_ORDER = (
+    _COMMON
+    + """
+used = (nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._BatchNorm)
+layers = []
+hooks = [m.register_forward_hook(lambda m, given, out: layers.append(m) if m not in layers else None)
+         for m in network.modules() if isinstance(m, used)]
+network.train(training)
+with torch.no_grad():
+    network(torch.empty(2, *images[0].shape[1:], device="meta", dtype=torch.get_default_dtype()))
+for hook in hooks:
+    hook.remove()
+generator = torch.Generator().manual_seed(seed)
+kinds = []
+for layer in layers:
+    kind = {"kind": type(layer).__name__, "bias": layer.bias is not None, "shape": list(layer.weight.shape)}
+    for setting in ("stride", "padding", "dilation", "groups", "eps"):
+        value = getattr(layer, setting, None)
+        if isinstance(value, (int, float, str)):
+            kind[setting] = value
+        elif isinstance(value, tuple):
+            kind[setting] = list(value)
+    kinds.append(kind)
+    for name, like in [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]:
+        value = values(name, like, generator)
+        if name in layer._parameters:
+            layer._parameters[name] = nn.Parameter(value)
+        else:
+            layer._buffers[name] = value
+unused = [name for name, p in network.named_parameters() if p.is_meta]
+outputs = run(complete(network)) if not unused else []
+"""
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network computed.
+
+    Attributes:
+        outputs: for each batch of images a tensor, a list of tensors where the network returns a tuple (what is None
+            left out), or a dict of tensors.
+        buffers: running statistics and the like after the last batch, by name.
+    """
+
+    outputs: list[Any]
+    buffers: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Met:
+    """What a network computed, and the layers with weights in the order in which it uses them.
+
+    Attributes:
+        outputs: as in :class:`Answer`.
+        layers: for each its ``kind`` (class), ``shape`` of the weight, ``bias`` and settings such as ``stride``.
+    """
+
+    outputs: list[Any]
+    layers: list[dict[str, Any]]
+
+
+def of(**names: Any) -> NamespaceStudent:
+    """Return a student who has these names: a network to compare with, or one with a known mistake in it."""
+    return NamespaceStudent(names)
+
+
+def by_name(
+    student: Student,
+    make: str,
+    images: Sequence[torch.Tensor],
+    seed: int,
+    *,
+    training: bool = False,
+    dropout: bool = False,
+) -> Answer:
+    """Run a network whose weights are made from a seed and the names in its state dict.
+
+    Args:
+        student: in whose process the network runs.
+        make: an expression that makes the network.
+        images: batches, all of one dtype, which the network gets too.
+        seed: for the weights; the same seed and names give the same weights.
+        training: whether the network is in training mode.
+        dropout: whether dropout works; without it, it lets everything through, in training too.
+
+    Raises:
+        StudentError: when the network cannot be made, does not take its own state dict, or does not take the images.
+    """
+    outputs, after = student.run(
+        _BY_NAME.replace("{make}", make),
+        ["outputs", "after"],
+        images=list(images),
+        seed=seed,
+        training=training,
+        dropout=dropout,
+        dtype=images[0].dtype,
+    )
+    expect.sequence(outputs, len(images), "The network's outputs")
+    expect.kind(after, dict, "The network's buffers")
+    return Answer(list(outputs), after)
+
+
+def in_order(
+    student: Student,
+    make: str,
+    images: Sequence[torch.Tensor],
+    seed: int,
+    *,
+    training: bool = False,
+    dropout: bool = False,
+) -> Met:
+    """Run a network whose convolutions, linear and normalization layers get weights in the order of their first use.
+
+    Arguments and errors are those of :func:`by_name`. Every parameter must belong to such a layer, and be used.
+    """
+    outputs, kinds, unused = student.run(
+        _IN_ORDER.replace("{make}", make),
+        ["outputs", "kinds", "unused"],
+        images=list(images),
+        seed=seed,
+        training=training,
+        dropout=dropout,
+        dtype=images[0].dtype,
+    )
+    expect.kind(kinds, list, "The list of layers")
+    expect.that(
+        type(unused) is list and not unused,
+        f"Your network has parameters that no convolution or linear layer uses: {_some(unused)}.",
+    )
+    expect.sequence(outputs, len(images), "The network's outputs")
+    return Met(list(outputs), kinds)
+
+
+def state_shapes(student: Student, make: str) -> dict[str, list[int]]:
+    """Return the names and shapes of a network's state dict, made on the meta device."""
+    code = (
+        "import torch\nwith torch.device('meta'):\n    network = {make}\n"
+        "names = [[name, list(value.shape)] for name, value in network.state_dict().items()]\n"
+    )
+    names = student.run(code.replace("{make}", make), "names")
+    expect.kind(names, list, "The state dict")
+    return {str(name): list(shape) for name, shape in names}
+
+
+def compare_state(student: Student, make: str, wanted: Mapping[str, Sequence[int]], of: str = "torchvision's") -> None:
+    """Expect a network whose state dict has these names and shapes, so that it loads strictly.
+
+    Args:
+        student: whose network it is.
+        make: an expression that makes it.
+        wanted: name -> shape.
+        of: whose weights they are, for the hints.
+    """
+    found = state_shapes(student, make)
+    missing, spare = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
+    expect.that(not missing, f"{of} weights have {_some(missing)}, and your network does not.")
+    expect.that(not spare, f"Your network has {_some(spare)}, which {of} weights do not have.")
+    for name, right in wanted.items():
+        seen = tuple(found[name])
+        expect.that(seen == tuple(right), f"{name} should have the shape {tuple(right)}, not {seen}.")
+
+
+def own_modules(student: Student, make: str, library: str = "torchvision") -> None:
+    """Expect a network that is not made of a library's own networks, blocks or classes."""
+    code = (
+        "import torch\nwith torch.device('meta'):\n    network = {make}\n"
+        "homes = sorted({k.__module__ for m in network.modules() for k in type(m).__mro__})\n"
+    )
+    homes = student.run(code.replace("{make}", make), "homes")
+    foreign = [home for home in homes if isinstance(home, str) and home.split(".")[0] == library]
+    expect.that(not foreign, f"Build the network yourself, from torch.nn: yours uses {_some(foreign)}.")
+
+
+def spoilt(
+    make: Callable[..., nn.Module], settings: Sequence[tuple[dict[str, Any], str]], run: Callable[[Student], Any]
+) -> list[tuple[Any, str]]:
+    """Return what known mistakes give, each with its hint, for :func:`autograde.expect.close`.
+
+    Args:
+        make: makes a network with a mistake, from the keyword arguments of one setting.
+        settings: the mistakes, each with the hint for its student.
+        run: gives the value of a student whose name ``Network`` is such a network.
+    """
+    return [(run(of(Network=lambda found=found: make(**found))), hint) for found, hint in settings]
+
+
+def _some(names: Any, most: int = 3) -> str:
+    """Return the first few of many names, as text."""
+    shown = [str(name) for name in names][: most + 1]
+    return ", ".join(shown[:most]) + (f" and {len(names) - most} more" if len(shown) > most else "")
