@@ -3,7 +3,7 @@
 
 # Which Python makes .venv: `make PYTHON=/path/to/python course`. Empty: the first good one on PATH.
 PYTHON ?=
-# How many tests run at once.
+# How many tests, or pages of the book, run at once.
 JOBS ?= 2
 # Where `make serve` listens.
 PORT ?= 8000
@@ -87,6 +87,7 @@ $(STAMPS)/inputs: $(INPUTS)
 	@touch $@
 
 $(STAMPS)/book: $(READY) $(PAGES) $(STAMPS)/inputs $(STAMPS)/release
+	$(RUN) python tools/run_pages.py --jobs $(JOBS)
 	$(RUN) jupyter-book build . -W --keep-going
 	@touch $@
 

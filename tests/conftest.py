@@ -7,16 +7,19 @@ parameter of a file's tests is minutes of work, and shares nothing, the paramete
 import pytest
 
 #: Files whose tests share nothing but their parameter.
-SPLIT = ("tests/solutions/test_assignments.py", "tests/autograde/test_stock_nbgrader.py")
+SPLIT = (
+    "tests/solutions/test_assignments.py",
+    "tests/autograde/test_stock_nbgrader.py",
+    "tests/book/test_second_run.py",
+)
 
 
 def pytest_collection_modifyitems(config, items):
     slow = set()
     for item in items:
         file = item.path.relative_to(config.rootpath).as_posix()
-        parameters = list(item.callspec.params.values()) if hasattr(item, "callspec") else []
-        names = [p for p in parameters if isinstance(p, str)]
-        group = f"{file}:{names[0]}" if file in SPLIT and names else file
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        group = f"{file}:{next(iter(parameters), '')}" if file in SPLIT else file
         item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("slow"):
             slow.add(group)
