@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -91,11 +92,12 @@ def count(model: str, size: int, channels: int, num_classes: int | None, layers:
 
 def explained(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function; turn the errors that users can mend into one sentence each."""
+    from ravines.pretrained import WeightsError
     from ravines.reproduction.checkpoint import CheckpointError
     from ravines.reproduction.recipe import RecipeError
     from ravines.reproduction.trainer import TrainingError
 
-    known = (models.ModelError, DataError, RecipeError, CheckpointError, TrainingError)
+    known = (models.ModelError, WeightsError, DataError, RecipeError, CheckpointError, TrainingError)
     try:
         return function(*args, **kwargs)
     except known as error:
@@ -168,6 +170,56 @@ def train(model: str, data: str, recipe: str, out: Path, **options: Any) -> None
     from ravines.reproduction.session import train as run
 
     explained(run, model, data, recipe, out, command=" ".join(sys.argv[1:]), **options)
+
+
+@main.command(
+    name="evaluate",
+    epilog="Examples: ravines evaluate torchvision:resnet50 --data imagenet:/data --weights torchvision:IMAGENET1K_V1"
+    "   |   ravines evaluate notebooks/vgg/vgg.ipynb:VGG --data cifar10 --weights runs/latest --protocol ten-crop",
+)
+@click.argument("model")
+@click.option("--data", required=True, help=DATA_HELP)
+@click.option(
+    "--weights", help="torchvision:IMAGENET1K_V1, torchvision:ResNet50_Weights.IMAGENET1K_V1, or a run's folder."
+)
+@click.option("--average", is_flag=True, help="The run's averaged weights (--ema).")
+@click.option("--protocol", type=click.Choice(["center", "ten-crop", "dense"]), default="center", show_default=True)
+@click.option("--size", type=click.IntRange(8), help="Height and width of a crop (default: the weights' own, or 224).")
+@click.option("--scales", help="Shorter sides of the image to average over, such as 224,256,288.")
+@click.option("--real", type=click.Path(path_type=Path, dir_okay=False), help="real.json: also count ReaL labels.")
+@click.option("--full", is_flag=True, help="All test images of fashion-mnist, downloaded on first use.")
+@click.option("--limit", type=click.IntRange(1), help="Use so many images.")
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images at once.")
+@click.option("--device", help="Such as cpu or cuda (default: a GPU where there is one).")
+@click.option("--amp", type=click.Choice(["off", "bf16", "fp16"]), default="off", show_default=True)
+@click.option("--workers", type=click.IntRange(0), help="Processes that read files (default: one a core, up to 8).")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for machines.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def evaluate_command(model: str, data: str, as_json: bool, **options: Any) -> None:
+    """Measure a network's top-1 and top-5 accuracy by a protocol, beside what is published.
+
+    MODEL is torchvision:resnet50, or a network that a file or a notebook defines.
+    """
+    from ravines.reproduction.session import evaluate as run
+
+    found = explained(run, model, data, **options)
+    if int(os.environ.get("RANK", 0)):
+        return
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    sides = ", ".join(map(str, found["scales"]))
+    click.echo(f"{found['model']} on {found['data']}, {found['images']:,} images")
+    click.echo(f"  protocol {found['protocol']}, crops of {found['size']} pixels, images of {sides}")
+    for key in ("top1", "top2", "top5", "real"):
+        if key in found:
+            off = (
+                f"   torchvision says {found['published'][key]:.3%}: {found[f'{key}_off']:+.3%} off"
+                if f"{key}_off" in found
+                else ""
+            )
+            of = f" of {found['real_images']:,} images with a label" if key == "real" else ""
+            click.echo(f"  {key.replace('top', 'top-'):6} {found[key]:.3%}{of}{off}")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ravines import models
-from ravines.reproduction import distributed, recipe, sources
+from ravines.data import DataError
+from ravines.reproduction import distributed, measure, protocols, recipe, sources
 from ravines.reproduction.trainer import Settings, Trainer, TrainingError, seeded
 
 
@@ -96,3 +98,69 @@ def train(
             if said and group.first:
                 print(said)
         return trainer.run(quiet=quiet)
+
+
+def evaluate(
+    model: str,
+    data: str,
+    *,
+    weights: str | None = None,
+    average: bool = False,
+    protocol: str = "center",
+    size: int | None = None,
+    scales: str | None = None,
+    real: Path | None = None,
+    full: bool = False,
+    limit: int | None = None,
+    batch_size: int = 64,
+    device: str | None = None,
+    amp: str = "off",
+    workers: int | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Measure as `ravines evaluate` says, and return what it prints; arguments are its options."""
+    with distributed.group(device) as group:
+        if group.first:
+            sources.load(data, full=full)
+        group.share(None)
+        split = sources.load(data, full=full)[1].limited(limit, seed)
+        labels = measure.read_real(real, split) if real is not None else None
+        of_torchvision = (weights or "").startswith("torchvision:")
+        classes = None if of_torchvision else len(split.classes)
+        network = seeded(lambda: models.make(model, num_classes=classes), seed)
+        entry = measure.load_weights(network, weights, model, average=average) if weights else None
+        if entry is not None and getattr(network, "transform_input", None) is False and "GoogLeNet" in str(entry):
+            network.transform_input = True  # these weights came from another library, with its own normalization
+        preset = entry.transforms() if entry is not None else None
+        crop = size or (preset.crop_size[0] if preset else 224)
+        resize = round(crop * preset.resize_size[0] / preset.crop_size[0]) if preset else round(crop * 256 / 224)
+        if scales and not all(s.strip().isdigit() for s in scales.split(",")):
+            raise DataError(f"--scales should be whole numbers with commas between, such as 224,256; not {scales!r}.")
+        try:
+            sides = tuple(int(s) for s in scales.split(",")) if scales else (resize,)
+            chosen = protocols.Protocol(protocol, crop, sides)
+        except ValueError as error:
+            raise DataError(f"{error}") from None
+        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        found = measure.measure(
+            network,
+            split,
+            chosen,
+            group,
+            batch_size=batch_size,
+            workers=min(8, os.cpu_count() or 1) if workers is None else workers,
+            real=labels,
+            autocast=lambda: torch.autocast(group.device.type, dtype=kinds[amp]) if amp in kinds else nullcontext(),
+            quiet=quiet,
+        )
+        known = measure.published(entry, split)
+        off = {f"{k}_off": found[k] - v for k, v in known.items() if k in found}
+        return {
+            "model": model,
+            "data": split.name,
+            "weights": weights,
+            **found,
+            **({"published": known} if known else {}),
+            **off,
+        }

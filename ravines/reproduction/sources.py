@@ -8,7 +8,6 @@ train, test = load("photos")                   any folder with train/ and val/, 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -134,19 +133,13 @@ def decode(file: Path) -> Tensor:
     Raises:
         DataError: when it cannot be read or decoded.
     """
-    from torchvision import io
+    from PIL import Image  # torchvision's own decoders are to be removed
 
     try:
-        return io.decode_image(io.read_file(str(file)), mode=io.ImageReadMode.RGB)
-    except (RuntimeError, OSError, ValueError):
-        pass
-    try:  # what torchvision does not know, such as CMYK
-        from PIL import Image
-
         with Image.open(file) as image:
             return torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0).contiguous()
-    except Exception as error:
-        reason = "there is no such file" if not file.exists() else str(error).split(":")[0]
+    except Exception as error:  # Pillow's errors for a broken file have no common class
+        reason = "there is no such file" if not file.exists() else str(error).split(":")[0] or type(error).__name__
         raise DataError(f"The image {file} cannot be read ({reason}): replace it, or take it away.") from None
 
 
@@ -216,8 +209,3 @@ def _imagenette(root: Path | None) -> Path:
 def _unreachable(what: str, url: str, where: Path, error: Exception) -> str:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return f"{what} is not in {where} and could not be downloaded from {url} ({reason}): put that file there by hand."
-
-
-def balanced(labels: Sequence[int], classes: int) -> bool:
-    """Return whether each of the classes occurs."""
-    return len(set(labels)) == classes
