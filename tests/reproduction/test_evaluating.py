@@ -60,9 +60,8 @@ def by_hand(split, model, views):
     """Mean probabilities of torchvision's own transforms, one image at a time."""
     rows = []
     for file in split.files:
-        shown = torch.stack(
-            [v2.functional.to_dtype(v, torch.float32, scale=True) for v in views(io.decode_image(file))]
-        )
+        image = torch.from_numpy(np.array(Image.open(file))).movedim(-1, 0)
+        shown = torch.stack([v2.functional.to_dtype(v, torch.float32, scale=True) for v in views(image)])
         shown = v2.functional.normalize(shown, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
         rows.append(model(shown).softmax(1).mean(0))
     return torch.stack(rows)
