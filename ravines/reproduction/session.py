@@ -11,7 +11,7 @@ import torch
 
 from ravines import models
 from ravines.data import DataError
-from ravines.reproduction import distributed, measure, protocols, recipe, sources
+from ravines.reproduction import distributed, measure, protocols, recipe, report, sources
 from ravines.reproduction.trainer import Settings, Trainer, TrainingError, seeded
 
 
@@ -97,7 +97,12 @@ def train(
             said = trainer.resume()
             if said and group.first:
                 print(said)
-        return trainer.run(quiet=quiet)
+        last = trainer.run(quiet=quiet)
+        if group.first:
+            page = report.write(out)
+            if not quiet:
+                print(f"The curves: {page}")
+        return last
 
 
 def evaluate(

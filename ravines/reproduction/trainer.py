@@ -25,6 +25,7 @@ from ravines.reproduction.batches import Batch, Batches
 from ravines.reproduction.distributed import Group
 from ravines.reproduction.evaluation import accuracy
 from ravines.reproduction.recipe import Recipe
+from ravines.reproduction.report import Board
 from ravines.reproduction.sources import Split
 
 LOG = "log.jsonl"
@@ -140,6 +141,7 @@ class Trainer:
         self.classes = len(splits[0].classes)
         self._saved = time.monotonic()
         self._pending: Tensor | None = None
+        self._board = Board(folder) if group.first else None
 
     # A run ---------------------------------------------------------------------------------------------------------
 
@@ -344,6 +346,8 @@ class Trainer:
         try:
             with (self.folder / LOG).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
+            if self._board is not None:
+                self._board.add(line)
         except OSError as error:
             raise TrainingError(
                 f"The log {self.folder / LOG} cannot be written ({error.strerror or error}): make room, then go on "
