@@ -90,6 +90,7 @@ def figure(
     columns: int | None = None,
     phone_columns: int = 1,
     height: float = 3.1,
+    phone_height: float | None = None,
     widths: Sequence[float] | None = None,
 ) -> Picture:
     """Draw a figure for desk and phone.
@@ -102,6 +103,7 @@ def figure(
         columns: panels side by side on a desk (default: all).
         phone_columns: panels side by side on a phone; more than one only for small pictures without labels.
         height: of one panel, in inches.
+        phone_height: of one panel on a phone, in inches (default: ``height``, but 3 at most).
         widths: relative widths of the columns on a desk.
 
     Raises:
@@ -110,7 +112,10 @@ def figure(
     if len(alt.strip()) < 30:
         raise ValueError("A figure needs alt text that says its message in a sentence.")
     columns = columns or panels
-    layouts = ((_SCREEN_WIDTH, height, columns, widths), (_PHONE_WIDTH, min(height, 3.0), phone_columns, None))
+    layouts = (
+        (_SCREEN_WIDTH, height, columns, widths),
+        (_PHONE_WIDTH, phone_height or min(height, 3.0), phone_columns, None),
+    )
     drawn = []
     for width, panel_height, n_columns, ratios in layouts:
         n_rows = -(-panels // n_columns)

@@ -61,6 +61,16 @@ def test_the_same_drawing_gives_the_same_bytes():
     assert (first.screen, first.phone) == (second.screen, second.phone)
 
 
+def test_a_panel_is_lower_on_a_phone_unless_it_says_otherwise():
+    def height(png):
+        return int.from_bytes(png[20:24], "big") / plots.STYLE["savefig.dpi"]
+
+    usual, tall = (
+        plots.figure(lambda ax: ax.plot([1, 2]), height=5.0, alt=ALT, **more) for more in ({}, {"phone_height": 4.0})
+    )
+    assert (height(usual.screen), height(usual.phone), height(tall.phone)) == (5.0, 3.0, 4.0)
+
+
 def test_band_is_median_and_range():
     seen = {}
 
