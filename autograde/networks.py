@@ -27,7 +27,8 @@ from autograde.student import NamespaceStudent, Student
 # size; small ones around 0 for biases and running means; numbers around 1 for scales and running variances.
 #
 # Where a convolution is large, its numbers are a stretch of one pool; a large matrix is a Hankel matrix,
-# w[i, j] = b[i + j], of which each row and column is another. So 100 million weights cost 30 thousand numbers.
+# w[i, j] = b[i + j], of which each row and column is another. So 100 million weights cost 30 thousand numbers, and
+# nn.Linear multiplies by them without writing the matrix out.
 _COMMON = """
 import zlib
 import torch
@@ -47,8 +48,9 @@ def _weights(shape, generator):
     if count > 2**16:
         while sum(map(len, _pool)) < 2 * count + 2**16:
             _pool.append(_drawn(torch.Generator().manual_seed(seed + len(_pool)), 2**18))
-        pool = torch.cat(_pool)
-        _pool[:] = [pool]
+        if len(_pool) > 1:
+            _pool[:] = [torch.cat(_pool)]
+        pool = _pool[0]
         start = int(torch.randint(len(pool) - count, (), generator=generator))
         return (pool[start : start + count] * bound).reshape(shape)
     return (_drawn(generator, count) * bound).reshape(shape)
@@ -77,7 +79,16 @@ def plain(output):
     return output.detach()
 def run(network):
     functional = torch.nn.functional
-    kept = functional.dropout
+    kept, multiply = functional.dropout, functional.linear
+    def linear(input, weight, bias=None):
+        if weight.stride() != (1, 1) or weight.numel() <= 10**6 or input.shape[-1] != weight.shape[1]:
+            return multiply(input, weight, bias)
+        # A Hankel matrix times a vector is a correlation: by Fourier transforms, nobody has to write the matrix out.
+        rows, columns = weight.shape
+        base = torch.fft.rfft(weight.as_strided((rows + columns - 1,), (1,)), rows + columns)
+        product = torch.fft.irfft(base * torch.fft.rfft(input, rows + columns).conj(), rows + columns)[..., :rows]
+        return product if bias is None else product + bias
+    functional.linear = linear
     if not dropout:
         functional.dropout = lambda input, p=0.5, training=True, inplace=False: input
     try:
@@ -85,7 +96,7 @@ def run(network):
         with torch.no_grad():
             return [plain(network(x)) for x in images]
     finally:
-        functional.dropout = kept
+        functional.dropout, functional.linear = kept, multiply
 with torch.device("meta"):
     network = made()
 """
@@ -136,6 +147,49 @@ unused = [name for name, p in network.named_parameters() if p.is_meta]
 outputs = run(complete(network)) if not unused else []
 """
 )
+
+
+# Every module that is made on the way counts, not only what the network keeps.
+_HOMES = """
+import torch
+from torch import nn
+kept, homes = nn.Module.__init__, set()
+def watched(self, *args, **kwargs):
+    homes.update(k.__module__ for k in type(self).__mro__)
+    kept(self, *args, **kwargs)
+nn.Module.__init__ = watched
+try:
+    with torch.device("meta"):
+        network = {make}
+finally:
+    nn.Module.__init__ = kept
+homes = sorted(homes.union(k.__module__ for m in network.modules() for k in type(m).__mro__))
+"""
+
+_ENTERING = """
+import torch
+from torch import nn
+with torch.device("meta"):
+    network = {make}
+entered = []
+def stand_in(layer, number):
+    def forward(x):
+        entered.append(x.detach().clone())
+        shape = type(layer).forward(layer, x.to("meta")).shape
+        generator = torch.Generator().manual_seed(seed + number)
+        return 0.1 + torch.rand(shape, generator=generator, dtype=x.dtype)
+    return forward
+used = (nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._BatchNorm)
+for number, layer in enumerate(m for m in network.modules() if isinstance(m, used)):
+    layer.forward = stand_in(layer, number)
+with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    torch.manual_seed(seed)
+    network.eval()(image)
+    evaluation = list(entered)
+    entered.clear()
+    network.train()(image)
+    training = list(entered)
+"""
 
 
 @dataclass(frozen=True)
@@ -267,14 +321,41 @@ def compare_state(student: Student, make: str, wanted: Mapping[str, Sequence[int
 
 
 def own_modules(student: Student, make: str, library: str = "torchvision") -> None:
-    """Expect a network that is not made of a library's own networks, blocks or classes."""
-    code = (
-        "import torch\nwith torch.device('meta'):\n    network = {make}\n"
-        "homes = sorted({k.__module__ for m in network.modules() for k in type(m).__mro__})\n"
-    )
-    homes = student.run(code.replace("{make}", make), "homes")
+    """Expect a network that is not made of a library's own networks, blocks or classes, nor of parts taken from one."""
+    homes = student.run(_HOMES.replace("{make}", make), "homes")
+    expect.kind(homes, list, "The list of modules")
     foreign = [home for home in homes if isinstance(home, str) and home.split(".")[0] == library]
     expect.that(not foreign, f"Build the network yourself, from torch.nn: yours uses {_some(foreign)}.")
+
+
+def entering(student: Student, make: str, image: torch.Tensor, seed: int) -> tuple[list, list]:
+    """Return what enters each layer with weights in evaluation and in training, without computing these layers.
+
+    Convolutions, linear and normalization layers give positive random numbers instead, the same in both modes. So what
+    a network drops in training shows where it drops it, at no cost.
+
+    Args:
+        student: in whose process the network runs.
+        make: an expression that makes the network.
+        image: a float32 batch.
+        seed: for what the layers give.
+
+    Returns:
+        For evaluation and for training, one tensor for each use of such a layer, in order.
+
+    Raises:
+        StudentError: when the network cannot be made or does not take the images.
+    """
+    names = ["evaluation", "training"]
+    evaluation, training = student.run(_ENTERING.replace("{make}", make), names, image=image, seed=seed)
+    for entered in (evaluation, training):
+        expect.kind(entered, list, "What enters the layers")
+    same = len(evaluation) == len(training)
+    expect.that(same, "In training your network uses its layers another number of times than in evaluation.")
+    for before, after in zip(evaluation, training, strict=True):
+        expect.kind(before, torch.Tensor, "What enters a layer")
+        expect.shape(after, tuple(before.shape), "What enters a layer in training")
+    return evaluation, training
 
 
 def spoilt(
