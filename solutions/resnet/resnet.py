@@ -236,7 +236,7 @@ autograde.stock.score("resnet", "parameters_of", globals())
 #   All blocks have stride 1, but for the first of stages 2, 3 and 4.
 # - **`stride_in_1x1`** goes to every block: the paper's network instead of torchvision's. The parameters stay the same,
 #   and ResNet-50 needs 3.86 instead of 4.09 billion MACs for an image of 224 x 224 pixels.
-# - **Any size** of image works from 32 x 32 pixels on.
+# - **Any size** of image works from 32 x 32 pixels on. There is no dropout.
 # - **The start.** The weights of all convolutions are drawn from a normal distribution whose variance follows the
 #   fan-out, so that gradients keep their size on the way back (He et al. 2015, equation 14):
 #

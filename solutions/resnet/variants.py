@@ -704,7 +704,7 @@ return self.fc(F.dropout(x, 0.5, self.training))
         right(
             "BasicBlock with another shortcut",
             """
-            class OptionA(nn.Module):
+            class FreeShortcut(nn.Module):
                 def __init__(self, more):
                     super().__init__()
                     self.more = more
@@ -722,7 +722,7 @@ return self.fc(F.dropout(x, 0.5, self.training))
                     for i in range(n):
                         if i == 0 and c > 16:
                             block = BasicBlock(c // 2, c, 2)
-                            block.downsample = OptionA(c // 2)
+                            block.downsample = FreeShortcut(c // 2)
                         else:
                             block = BasicBlock(c, c)
                         parts.append(block)
