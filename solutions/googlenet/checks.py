@@ -1021,10 +1021,14 @@ def wired(make):
 lift = 4.0 if last else 0.0
 make = lambda: {make}
 network, kept, given = wired(make), nn.functional.dropout, images.clone()
-for name, value in network.named_buffers():
-    if name in buffers:
-        value.copy_(buffers[name])
-before = {name: value.clone() for name, value in network.named_buffers()}
+statistics = dict(sorted((name, b) for name, b in network.named_buffers() if name.split(".")[-2:-1] == ["bn"]))
+def one_vector():
+    return torch.cat([torch.zeros(0, dtype=torch.float64), *(b.double().flatten() for b in statistics.values())])
+if not training:
+    parts = buffers.split([b.numel() for b in statistics.values()])
+    for b, value in zip(statistics.values(), parts):
+        b.copy_(value.reshape(b.shape))
+before = one_vector()
 if training and not last:
     nn.functional.dropout = lambda input, p=0.5, training=True, inplace=False: input
 try:
@@ -1035,8 +1039,8 @@ finally:
 same = torch.equal(given, images)
 single = isinstance(outputs, torch.Tensor)
 outputs = [v - (1 if last else 0) for v in ([outputs] if single else outputs) if v is not None]
-after = {name: value for name, value in network.named_buffers() if name.split(".")[-2:-1] == ["bn"]}
-batch = {name: value if name.endswith("tracked") else 10 * value - 9 * before[name] for name, value in after.items()}
+after = one_vector()
+batch, sizes = 10 * after - 9 * before, [[name, b.numel()] for name, b in statistics.items()]
 names = list(network.state_dict())
 reach = []
 for v in outputs if graph else []:
@@ -1066,8 +1070,9 @@ class _Wired:
         outputs: one for each tensor that comes out.
         single: whether it was a tensor, not a tuple.
         kept: whether its input kept its values.
-        buffers: running statistics after the run, by name.
-        batch: the statistics of the batch, which moved them by a tenth.
+        buffers: running statistics after the run, one after the other, ordered by their names.
+        sizes: these names, each with how many numbers it has.
+        batch: the statistics of the batch, which moved the running ones by a tenth.
         names: those in its state dict.
         reach: for each output, what is wrong with its gradient, or an empty string.
     """
@@ -1075,8 +1080,9 @@ class _Wired:
     outputs: list[torch.Tensor]
     single: bool
     kept: bool
-    buffers: dict[str, torch.Tensor]
-    batch: dict[str, torch.Tensor]
+    buffers: torch.Tensor
+    sizes: list[list]
+    batch: torch.Tensor
     names: list[str]
     reach: list[str]
 
@@ -1086,7 +1092,7 @@ def _wired(
     make: str,
     images: torch.Tensor,
     seed: int,
-    buffers: Mapping[str, torch.Tensor] | None = None,
+    buffers: torch.Tensor | None = None,
     last: Sequence[str] = (),
     *,
     graph: bool = False,
@@ -1102,16 +1108,18 @@ def _wired(
         last: names of layers that give what they get; then dropout works in training mode, too.
         graph: whether to look at gradients.
     """
-    inputs = {"images": images, "seed": seed, "buffers": dict(buffers or {}), "training": buffers is None}
-    returns = ["outputs", "single", "same", "after", "batch", "names", "reach"]
+    training = buffers is None
+    inputs = {"images": images, "seed": seed, "buffers": torch.zeros(0) if training else buffers, "training": training}
+    returns = ["outputs", "single", "same", "after", "sizes", "batch", "names", "reach"]
     code = _WIRED.replace("{make}", make)
     found = student.run(code, returns, **inputs, last=list(last), graph=graph)
-    outputs, single, same, after, batch, names, reach = found
+    outputs, single, same, after, sizes, batch, names, reach = found
     expect.kind(outputs, list, "What comes out of the network")
-    expect.kind(after, dict, "The network's buffers")
+    expect.kind(after, torch.Tensor, "The running statistics")
+    expect.kind(sizes, list, "The names of the running statistics")
     expect.kind(names, list, "The names in the state dict")
     expect.kind(reach, list, "The gradients")
-    return _Wired(outputs, single is True, same is True, after, batch, names, reach)
+    return _Wired(outputs, single is True, same is True, after, sizes, batch, names, reach)
 
 
 def _same(network: nn.Module) -> None:
@@ -1307,10 +1315,13 @@ def TorchvisionGoogLeNet(student: Student, cases: Cases) -> None:
             ]
             hint = f"With the same weights the logits of {name} are not torchvision's in training mode."
             _compare(seen.outputs[number], logits, hint, known if named else (), f"The logits of {name}")
-        for name, value in right.buffers.items():
-            expect.that(name in seen.buffers, f"Your network has no buffer {name}.")
+        expect.equal(seen.sizes, right.sizes, "The running statistics have other names or sizes than torchvision's.")
+        sizes = [size for _, size in right.sizes]
+        for (name, _), own, value in zip(
+            right.sizes, seen.buffers.split(sizes), right.buffers.split(sizes), strict=True
+        ):
             hint = f"After a batch in training mode {name} is not torchvision's: leave the defaults of nn.BatchNorm2d."
-            expect.close(seen.buffers[name], value, hint, what=name, **EXACT)
+            expect.that(torch.allclose(own, value, **EXACT), hint)
         whole = True
     with cases("evaluation mode, transform_input", weight=2):
         # What the transform should make the images of the training from.

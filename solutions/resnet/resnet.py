@@ -33,7 +33,7 @@ from torch import nn
 from torch.nn import functional as F
 
 # %% [markdown]
-# ## The blocks
+# ## What is given
 #
 # Chapter [Residual connections](../../book/residual_connections.md) built the two blocks. They are given here, so that
 # your time goes into the network. Both are made by `block(in_channels, channels, stride, stride_in_1x1)`, and what
@@ -42,6 +42,8 @@ from torch.nn import functional as F
 #
 # `stride_in_1x1` moves the stride of a `Bottleneck` from its 3x3 convolution, where torchvision has it, into its first
 # 1x1 convolution, where the paper has it. A `BasicBlock` has no 1x1 convolution to move it to, and takes no notice.
+#
+# A `Row` is what the table of exercise 5 is made of.
 
 # %% nbgrader={"grade_id": "blocks", "locked": true}
 
@@ -90,6 +92,24 @@ class Bottleneck(nn.Module):
         branch = self.bn2(self.conv2(branch)).relu()
         branch = self.bn3(self.conv3(branch))
         return (branch + (self.downsample(x) if self.downsample else x)).relu()
+
+
+class Row(NamedTuple):
+    """One use of a module without modules inside.
+
+    Attributes:
+        name: where it is in the model; "" for the model itself.
+        kind: its class.
+        shape: of its output for one image.
+        parameters: how many numbers are in its parameters, where they were not counted before.
+        macs: multiplications, each with an addition, for one image.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    macs: int
 
 
 # %% [markdown]
@@ -326,26 +346,21 @@ def resnet152(num_classes: int = 1000, stride_in_1x1: bool = False) -> ResNet:
 
 
 # %% nbgrader={"grade_id": "test_ResNet", "grade": true, "points": 6}
-counts = {
-    resnet18: 11_689_512,
-    resnet34: 21_797_672,
-    resnet50: 25_557_032,
-    resnet101: 44_549_160,
-    resnet152: 60_192_808,
-}
-for make, wanted in counts.items():
+for make, wanted in ((resnet18, 11_689_512), (resnet34, 21_797_672), (resnet50, 25_557_032)):
     with torch.device("meta"):
         network = make()
     seen = sum(p.numel() for p in network.parameters())
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
     assert seen == wanted, f"{make.__name__} has {wanted:,} parameters. Yours has {seen:,}: {parts}."
-shape = tuple(network(torch.empty(2, 3, 64, 64, device="meta")).shape)
+with torch.device("meta"):
+    shape = tuple(resnet18()(torch.empty(2, 3, 64, 64)).shape)
 assert shape == (2, 1000), f"Two images give two rows of 1,000 logits. Yours have the shape {shape}."
 
 import torchvision
 
 with torch.device("meta"):
-    theirs, mine = torchvision.models.resnet50().state_dict(), resnet50().state_dict()
+    theirs = torchvision.models.resnet50().state_dict()
+mine = network.state_dict()  # of the last one above
 missing, spare = [name for name in theirs if name not in mine], [name for name in mine if name not in theirs]
 assert not missing and not spare, f"torchvision's ResNet-50 also has {missing[:3]}, and yours also has {spare[:3]}."
 ### BEGIN HIDDEN TESTS
@@ -482,7 +497,7 @@ autograde.stock.score("resnet", "small_resnet", globals())
 # $$\text{MACs}_\text{conv} = C_\text{out}\, H_\text{out} W_\text{out}\, \frac{C_\text{in}}{g}\, k_h k_w, \qquad
 # \text{MACs}_\text{linear} = (\text{numbers in the output}) \times (\text{inputs of one}).$$
 #
-# `layer_table(model, input_size)` returns a list of `Row`s:
+# `layer_table(model, input_size)` returns a list of `Row`s, the tuples from the beginning:
 #
 # - **One row for each use of a leaf**, in the order of use. A leaf is a module without modules inside
 #   (`not list(module.children())`), and that may be the model itself. A module that is used twice has two rows, one
@@ -500,30 +515,13 @@ autograde.stock.score("resnet", "small_resnet", globals())
 #   `requires_grad`; buffers, the hooks that were there before, and the mode (`training`) of *each* module are what they
 #   were. That holds too when the model raises an error (an image that does not fit): the error goes on to the caller.
 # - **Your own count:** no counter of PyTorch's or of another library's.
-
-
-# %% nbgrader={"grade_id": "row", "locked": true}
-class Row(NamedTuple):
-    """One use of a module without modules inside.
-
-    Attributes:
-        name: where it is in the model; "" for the model itself.
-        kind: its class.
-        shape: of its output for one image.
-        parameters: how many numbers are in its parameters, where they were not counted before.
-        macs: multiplications, each with an addition, for one image.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    parameters: int
-    macs: int
-
-
-# %% [markdown]
-# Hooks get three arguments, `(module, inputs, output)`, and `register_forward_hook` returns a handle whose `remove()`
+#
+# <details><summary>Hint: hooks</summary>
+#
+# A hook gets three arguments, `(module, inputs, output)`. `register_forward_hook` returns a handle, whose `remove()`
 # takes the hook away again.
+#
+# </details>
 
 
 # %% nbgrader={"grade_id": "layer_table", "solution": true}

@@ -614,7 +614,7 @@ return nn.Sequential(*parts)
         wrong(
             "another name",
             _resnet().replace("self.fc", "self.head"),
-            hint="torchvision's weights have fc.weight",
+            hint="fc.weight, and your network does not",
         ),
         wrong("no start", _resnet(start="pass"), hint="The convolutions still start as PyTorch starts them"),
         wrong(

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from ravines.claims import ledger
 from tests.book.test_pages import CHAPTERS, toc_pages
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -24,6 +25,24 @@ frame.addEventListener("load", () => setTimeout(() => {{
   document.body.dataset.width = root.scrollWidth;
   document.body.dataset.text = frame.contentDocument.querySelectorAll("article p").length;
 }}, 4000));
+</script>"""
+
+#: Opens the ledger, fills its form in three ways, and writes down what it says it shows.
+SEARCH = """<iframe id="page" src="{url}" style="width: 900px; height: 900px"></iframe>
+<script>
+const frame = document.getElementById("page");
+frame.addEventListener("load", () => setTimeout(() => {
+  const form = frame.contentDocument.querySelector(".ledger-search");
+  const said = () => form.querySelector("output").textContent;
+  const fill = (words, verdict) => {
+    form.words.value = words;
+    form.verdict.value = verdict;
+    form.dispatchEvent(new Event("input"));
+    return said();
+  };
+  const found = [said(), fill("momentum", ""), fill("", "wrong"), fill("no such words", "")];
+  document.body.dataset.found = found.join(";");
+}, 4000));
 </script>"""
 
 
@@ -71,6 +90,23 @@ def test_the_surfaces_are_drawn_and_can_be_turned(page, html, browse):
     assert len(patches) == 2 and all(int(n) > 1000 for n in patches)
     assert len(re.findall(r'<input id="landscape-1-(?:turn|tilt)"[^>]*type="range"[^>]*aria-valuetext', dom)) == 2
     assert "This figure turns with JavaScript" not in dom
+
+
+def test_the_ledger_can_be_searched(html, browse, tmp_path):
+    """Its own script, driven through its own form: words, a verdict, and none."""
+    wrapper = tmp_path / "search.html"
+    url = (html / "book" / "claims.html").as_uri()
+    wrapper.write_text(SEARCH.replace("{url}", url), encoding="utf-8")
+    found = re.search(r'data-found="([^"]*)"', browse(wrapper))
+    assert found, "the page did not open"
+    everything, words, wrong, nothing = found[1].split(";")
+    rows = list(ledger().values())
+    about = sum("momentum" in f"{r.claim} {r.statement} {r.source}".lower() or r.page == "momentum" for r in rows)
+    verdicts = sum(r.verdict == "wrong" for r in rows)
+    assert everything == f"{len(rows)} of {len(rows)} claims"
+    assert words == f"{about} of {len(rows)} claims" and 0 < about < len(rows)
+    assert wrong == f"{verdicts} of {len(rows)} claims" and 0 < verdicts < len(rows)
+    assert nothing == f"0 of {len(rows)} claims"
 
 
 @pytest.mark.parametrize("page", toc_pages(), ids=lambda p: p.stem)
