@@ -584,6 +584,26 @@ autograde.stock.score("googlenet", "GoogLeNet", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# ### See it: your network, counted
+#
+# The next cell is not graded. It counts your network, made of your own modules and heads, on the meta device. The
+# lecture says 6.4 million parameters and $10 + 9 \cdot 6$ trainable layers. Which of the two is which network?
+
+# %% nbgrader={"grade_id": "counted", "locked": true} tags=["payoff"]
+try:
+    for aux in (False, True):
+        with torch.device("meta"):
+            network = GoogLeNet(aux=aux)
+        rows = counting.layers(network, (3, 224, 224))
+        print(
+            f"{'With' if aux else 'Without'} heads: {counting.parameters(network):,} parameters in "
+            f"{counting.depth(rows)} layers with weights, {sum(row.macs for row in rows) / 1e9:.3f} billion MACs for one "
+            "image, forward."
+        )
+except NotImplementedError:
+    print("Finish exercises 4, 5 and 6 first, then run this cell again.")
+
+# %% [markdown]
 # ## 7. The GoogLeNet that you can download
 #
 # *hard: about 60 lines, about 25 minutes, 4 points*
@@ -616,7 +636,8 @@ autograde.stock.score("googlenet", "GoogLeNet", globals())
 # $$x_c \;\leftarrow\; \frac{\sigma_c}{0.5}\, x_c + \frac{\mu_c - 0.5}{0.5}.$$
 #
 # For the published weights make the network with `transform_input=True` and with heads, which are in the file, too.
-# Starting values are PyTorch's. Build the network of `torch.nn`'s layers: nothing of torchvision may be in it.
+# Starting values are PyTorch's. Build the network of `torch.nn`'s layers, and call them as modules, `self.conv(x)`:
+# nothing of torchvision may be in it, and the hidden tests put cheaper layers in the place of convolutions.
 
 
 # %% nbgrader={"grade_id": "TorchvisionGoogLeNet", "solution": true}
@@ -752,8 +773,8 @@ autograde.stock.score("googlenet", "TorchvisionGoogLeNet", globals())
 # 200 updates with 50 images. It takes some 10 seconds.
 #
 # Left, the share of right answers: an open dot is a seed's on the 1,000 images that it learned from, a full one on
-# 2,000 new images. The distance between the two is what overfitting costs. Right, the parameters. "Reduces
-# overfitting" and "is better" are two sentences: which of them do you see?
+# 2,000 new images, and the line between them is the gap. Right, the parameters. "Reduces overfitting" and "is better"
+# are two sentences: which of them do you see?
 
 # %% nbgrader={"grade_id": "heads", "locked": true} tags=["payoff"]
 from ravines import plots
@@ -822,9 +843,12 @@ def compare_ends(ends: dict) -> object:
 
     said = []
     for name, seeds in runs.items():
-        old, new = (sorted(values)[len(SEEDS) // 2] for values in zip(*seeds, strict=True))
-        said.append(f"{name}: {old:.2f} on images learned from, {new:.2f} on new ones, {sizes[name]:,} parameters")
-    return plots.figure(draw, panels=2, alt=f"Share of right answers, median of three seeds. {'; '.join(said)}.")
+        old, new = (
+            f"{sorted(values)[len(SEEDS) // 2]:.2f} ({min(values):.2f} to {max(values):.2f})"
+            for values in zip(*seeds, strict=True)
+        )
+        said.append(f"{name}: {old} on images learned from, {new} on new ones, {sizes[name]:,} parameters")
+    return plots.figure(draw, panels=2, alt=f"Share of right answers, median and range of 3 seeds. {'; '.join(said)}.")
 
 
 images, labels = (t.to(device()) for t in fashion_mnist())
