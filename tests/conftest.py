@@ -15,6 +15,8 @@ SPLIT = (
 
 
 def pytest_collection_modifyitems(config, items):
+    if not hasattr(config, "workerinput"):
+        return  # nothing runs side by side
     slow = set()
     for item in items:
         file = item.path.relative_to(config.rootpath).as_posix()
@@ -23,6 +25,4 @@ def pytest_collection_modifyitems(config, items):
         item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("slow"):
             slow.add(group)
-    # Where nothing runs side by side, the order stays that of the files.
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in slow)
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in slow)
