@@ -687,7 +687,7 @@ def train(n: int, residual: bool, seed: int) -> list[float]:
     generator = seed_everything(seed)
     network = small_resnet(n, in_channels=1)
     network = network if residual else without_shortcuts(network)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9)
     losses = []
     for _ in range(UPDATES):
         batch = torch.randint(IMAGES, (BATCH,), generator=generator)
