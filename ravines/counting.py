@@ -102,9 +102,9 @@ def layers(model: nn.Module, input_shape: Sequence[int]) -> list[Layer]:
     sizes = {id(p): p.numel() for p in model.parameters()}
     hooks = [h for m in names for h in (m.register_forward_pre_hook(before), m.register_forward_hook(after))]
     try:
-        state = _on_meta([*model.named_parameters(), *model.named_buffers()])
         with counter, torch.no_grad():
-            functional_call(model, state, (torch.empty(1, *input_shape, device="meta"),))
+            given = (torch.empty(1, *input_shape, device="meta"),)
+            functional_call(model, _on_meta(model), given, tie_weights=False)
     except Exception as error:
         raise ValueError(
             f"{type(model).__name__} does not take an input of shape {tuple(input_shape)}: {error}"
@@ -115,9 +115,19 @@ def layers(model: nn.Module, input_shape: Sequence[int]) -> list[Layer]:
     return rows
 
 
-def _on_meta(tensors: Iterable[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Return shapes and dtypes of named tensors."""
-    return {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+def _on_meta(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return shapes and dtypes of all parameters and buffers, one for each place that holds one.
+
+    A module with two names is one place: replaced under both, it would be left with a tensor of the meta device. A
+    tensor that two modules share is one tensor in two places.
+    """
+    made: dict[int, torch.Tensor] = {}
+    return {
+        f"{module_name}.{name}" if module_name else name: made.setdefault(id(t), torch.empty_like(t, device="meta"))
+        for module_name, module in model.named_modules()
+        for name, t in [*module._parameters.items(), *module._buffers.items()]
+        if t is not None
+    }
 
 
 def depth(rows: Iterable[Layer]) -> int:

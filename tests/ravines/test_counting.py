@@ -52,6 +52,16 @@ def test_an_output_of_one_number_is_one_number_and_no_tensor_is_none() -> None:
     assert (pair.shape, pair.activations) == (None, 0)
 
 
+def test_a_module_with_two_names_is_counted_once_and_keeps_its_numbers() -> None:
+    network = nn.Sequential(nn.Linear(5, 5), nn.BatchNorm1d(5))
+    network.again, network.norm = network[0], network[1]
+    before = {name: t.clone() for name, t in network.state_dict().items()}
+    rows = counting.layers(network.eval(), (5,))
+    assert sum(row.parameters for row in rows) == counting.parameters(network) == 40
+    for name, tensor in network.state_dict().items():
+        assert tensor.device.type == "cpu" and torch.equal(tensor, before[name])
+
+
 def test_a_module_used_twice_owns_its_parameters_once() -> None:
     shared = nn.Linear(5, 5)
     rows = counting.layers(nn.Sequential(shared, nn.ReLU(), shared), (5,))
