@@ -142,9 +142,18 @@ class Recipe:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
 
+def _files() -> dict[str, Path]:
+    """Return the recipes that come with the course: a file's name and its year, such as ``resnet2015``."""
+    found = {}
+    for path in FOLDER.glob("*.toml"):
+        year = tomllib.loads(path.read_text(encoding="utf-8")).get("year", "")
+        found[f"{path.stem}{year}"] = path
+    return found
+
+
 def names() -> list[str]:
-    """Return the recipes that come with the course."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    """Return the names of the recipes that come with the course."""
+    return sorted(_files())
 
 
 def load(name: str | Path, **settings: Any) -> Recipe:
@@ -153,13 +162,15 @@ def load(name: str | Path, **settings: Any) -> Recipe:
     Raises:
         RecipeError: when there is no such recipe, or it says something that makes no sense.
     """
-    path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
+    path = Path(name) if str(name).endswith(".toml") else _files().get(str(name), FOLDER / str(name))
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"There is no recipe {str(name)!r}: use {', '.join(names())}, or a .toml file.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path} cannot be read: {error}.") from None
+    year = values.pop("year", "")
+    values.pop("name", None)
     if "milestones" in values:
         values["milestones"] = tuple(values["milestones"])
     known = {f.name: f for f in dataclasses.fields(Recipe)}
@@ -172,4 +183,4 @@ def load(name: str | Path, **settings: Any) -> Recipe:
             raise RecipeError(f"{path.name}: {key} should be of type {known[key].type}, but it is {value!r}.")
     if "source" not in values:
         raise RecipeError(f"{path.name} does not say its source.")
-    return Recipe(name=path.stem, **{k: v for k, v in values.items() if k != "name"}).changed(**settings)
+    return Recipe(name=f"{path.stem}{year}", **values).changed(**settings)
