@@ -7,6 +7,7 @@ place for a stranger's notebook, which ``autograde grade`` runs in another proce
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import linecache
 import os
@@ -131,6 +132,8 @@ def work(pipe: Connection, folder: str, cells: Sequence[Step], seeds: Mapping[st
     for descriptor in (0, 1, 2):
         os.dup2(silence, descriptor)
     torch.set_num_threads(1)
+    # What was there before the fork is not collected: looking at it would copy all of its memory.
+    gc.freeze()
     assignment = Assignment(Path(folder))
     os.chdir(folder)
     sys.path.insert(0, str(Path(folder).parent.parent))
