@@ -15,9 +15,6 @@ import torch
 from ravines import counting, models
 from ravines.data import DataError
 
-MODEL_HELP = """MODEL is torchvision:resnet50, or a network that a file or a notebook defines:
-solutions/resnet/resnet.py:resnet50, notebooks/resnet/resnet.ipynb:resnet50. Of a notebook only what the network
-needs is run."""
 DATA_HELP = "fashion-mnist, cifar10, imagenette, imagenet:PATH, or a folder with train/ and val/"
 
 
