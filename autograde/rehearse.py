@@ -1,7 +1,10 @@
-"""Run a notebook and its checks in one throw-away process, without a kernel.
+"""Run a notebook and its checks in throw-away processes, without a kernel.
 
 This is how ``autograde verify`` tries an answer that is on file: some 50 ms where a kernel takes seconds. It is no
 place for a stranger's notebook, which ``autograde grade`` runs in another process.
+
+Answers to one exercise share the cells above it. So one process, the trunk, runs those once, and each answer goes on
+from there in a fork of it, a branch.
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ import contextlib
 import gc
 import json
 import linecache
+import multiprocessing
 import os
 import re
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +29,7 @@ import numpy.random  # noqa: F401 - lazy otherwise: each forked process would lo
 import torch
 from nbformat import NotebookNode
 
-from autograde import harness
+from autograde import harness, sandbox
 from autograde.assemble import PAYOFF
 from autograde.cases import Check, run_check
 from autograde.course import TEST_PREFIX, Assignment, CourseError
@@ -89,65 +94,131 @@ def steps(notebook: NotebookNode, replace: Mapping[str, str] | None = None) -> l
     return found
 
 
-def rehearse(
-    cells: Sequence[Step], checks: Mapping[str, Check], points: Mapping[str, float], seeds: Mapping[str, Sequence[int]]
-) -> Rehearsal:
-    """Run the cells in order, and each exercise's check, once for each of its seeds, right after its test cell.
+@dataclass(frozen=True)
+class Branch:
+    """How one notebook goes on from where a trunk has come to: its cells, and the seeds of each exercise's check."""
 
-    The process's ``__main__`` is replaced by the notebook's, for classes look their module up there.
-    """
-    module = types.ModuleType("__main__")
-    sys.modules["__main__"] = module
-    student = NamespaceStudent(vars(module), {s.name: s.source for s in cells})
-    findings: list[Finding] = []
-    errors: list[str] = []
-    for step in cells:
-        error = _run(step, vars(module))
-        if not step.exercise:
-            if error:
-                errors.append(f"The cell {step.name!r} raised {error.kind}: {error.message}")
-            continue
-        for seed in seeds[step.exercise]:
-            result = run_check(
-                checks[step.exercise], student, exercise=step.exercise, points=points[step.exercise], seed=seed
-            )
-            result = settle(result, error)
-            findings.append(
-                Finding(
-                    result.exercise,
-                    seed,
-                    result.score,
-                    result.max_score,
-                    result.status,
-                    result.hint,
-                    result.fault,
+    cells: Sequence[Step]
+    seeds: Mapping[str, Sequence[int]]
+
+
+class _Notebook:
+    """A notebook that is run cell by cell in this process, whose ``__main__`` becomes the notebook's."""
+
+    def __init__(self) -> None:
+        # Classes look their module up there.
+        self.module = sys.modules["__main__"] = types.ModuleType("__main__")
+        self.sources: dict[str, str] = {}
+        self.errors: list[str] = []
+
+    def run(self, step: Step) -> StudentError | None:
+        """Run one cell as a kernel would, and return what it raised."""
+        self.sources[step.name] = step.source
+        error = _run(step, vars(self.module))
+        if error and not step.exercise:
+            self.errors.append(f"The cell {step.name!r} raised {error.kind}: {error.message}")
+        return error
+
+    def rehearse(self, branch: Branch, checks: Mapping[str, Check], points: Mapping[str, float]) -> Rehearsal:
+        """Run the cells in order, and each exercise's check, once for each of its seeds, right after its test cell."""
+        self.sources |= {step.name: step.source for step in branch.cells}
+        student = NamespaceStudent(vars(self.module), self.sources)
+        findings: list[Finding] = []
+        for step in branch.cells:
+            error = self.run(step)
+            for seed in branch.seeds.get(step.exercise, ()):
+                result = run_check(
+                    checks[step.exercise], student, exercise=step.exercise, points=points[step.exercise], seed=seed
                 )
-            )
-    return Rehearsal(tuple(findings), tuple(errors))
+                result = settle(result, error)
+                findings.append(
+                    Finding(
+                        result.exercise,
+                        seed,
+                        result.score,
+                        result.max_score,
+                        result.status,
+                        result.hint,
+                        result.fault,
+                    )
+                )
+        return Rehearsal(tuple(findings), tuple(self.errors))
 
 
-def work(pipe: Connection, folder: str, cells: Sequence[Step], seeds: Mapping[str, Sequence[int]]) -> None:
-    """Rehearse in this process and send what :func:`parse` reads; a process's target."""
+def work(pipe: Connection, folder: str, trunk: Sequence[Step], branches: Sequence[Branch], timeout: float) -> None:
+    """Run the trunk and each branch after it, and send what :func:`parse` reads for each; a process's target.
+
+    Args:
+        pipe: where the answers go, in the order of the branches.
+        folder: the assignment's.
+        trunk: the cells that all branches share.
+        branches: how each goes on.
+        timeout: seconds that a branch may take.
+    """
     silence = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(silence, descriptor)
     torch.set_num_threads(1)
-    # What was there before the fork is not collected: looking at it would copy all of its memory.
+    # What was there before a fork is not collected: looking at it would copy all of its memory.
     gc.freeze()
     assignment = Assignment(Path(folder))
     os.chdir(folder)
     sys.path.insert(0, str(Path(folder).parent.parent))
     try:
-        points = {e.name: e.points for e in assignment.exercises}
-        result = rehearse(cells, assignment.checks, points, seeds)
+        points, checks = {e.name: e.points for e in assignment.exercises}, assignment.checks
     except CourseError as error:
-        result = Rehearsal(trouble=str(error))
+        for _ in branches:
+            _send(pipe, Rehearsal(trouble=str(error)))
+        return
+    notebook = _Notebook()
+    for step in trunk:
+        notebook.run(step)
+    gc.freeze()
+    for branch in branches:
+        _send(pipe, _forked(lambda branch=branch: notebook.rehearse(branch, checks, points), timeout))
+
+
+def _forked(run: Callable[[], Rehearsal], timeout: float) -> Rehearsal:
+    """Return what ``run`` returns in a fork of this process. One that hangs or dies is a result too."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def branch() -> None:
+        if sys.platform == "linux":
+            sandbox.end_with_parent()
+        _send(theirs, run())
+
+    process = context.Process(target=branch)
+    process.start()
+    theirs.close()
+    wait([ours], timeout)
+    try:
+        if not ours.poll():
+            return Rehearsal(trouble=f"it took more than {timeout:g} s")
+        return parse(ours.recv_bytes())
+    except (EOFError, OSError, ValueError):
+        process.join(5)
+        return Rehearsal(trouble=f"its process died ({ending(process)})")
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        ours.close()
+
+
+def ending(process: BaseProcess) -> str:
+    """Say how a process ended."""
+    code = process.exitcode
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _send(pipe: Connection, result: Rehearsal) -> None:
     with contextlib.suppress(BrokenPipeError):
         pipe.send_bytes(json.dumps(asdict(result)).encode())
 
 
 def parse(data: bytes) -> Rehearsal:
-    """Read what :func:`work` sent."""
+    """Read one answer of :func:`work`."""
     tree = json.loads(data)
     return Rehearsal(tuple(Finding(**f) for f in tree["findings"]), tuple(tree["errors"]), tree["trouble"])
 

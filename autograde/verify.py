@@ -17,7 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import connection, forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 
 from autograde import rehearse
 from autograde.course import Assignment, Course, CourseError
-from autograde.rehearse import Finding, Rehearsal, Step
+from autograde.rehearse import Branch, Finding, Rehearsal, Step
 from autograde.release import reference_notebook, student_notebook, text
 from autograde.variants import MIN_RIGHT, MIN_WRONG, Variant
 
@@ -81,9 +81,15 @@ class Row:
 
 @dataclass(frozen=True)
 class _Task:
-    """One notebook to rehearse: for one variant, or for all exercises of the reference or the blank notebook."""
+    """One notebook to rehearse: for one variant, or for all exercises of the reference or the blank notebook.
+
+    Attributes:
+        trunk: the cells above the variant's answer.
+        cells: the answer and the cells after it; of the reference and the blank notebook, all cells.
+    """
 
     assignment: Assignment
+    trunk: tuple[Step, ...]
     cells: tuple[Step, ...]
     kind: str
     exercise: str = ""
@@ -195,14 +201,16 @@ def _variants(assignment: Assignment) -> dict[str, list[Variant]]:
 def _tasks(assignment: Assignment) -> list[_Task]:
     reference, blank = reference_notebook(assignment), student_notebook(assignment)
     tasks = [
-        _Task(assignment, tuple(rehearse.steps(reference)), "reference"),
-        _Task(assignment, tuple(rehearse.steps(blank)), "blank"),
+        _Task(assignment, (), tuple(rehearse.steps(reference)), "reference"),
+        _Task(assignment, (), tuple(rehearse.steps(blank)), "blank"),
     ]
+    cells = tuple(rehearse.steps(reference))
     for exercise in assignment.exercises:
+        at = [step.name for step in cells].index(exercise.name)
         for variant in _variants(assignment).get(exercise.name, []):
-            cells = tuple(rehearse.steps(reference, {exercise.name: variant.code}))
             kind = "right" if variant.right else "wrong"
-            tasks.append(_Task(assignment, cells, kind, exercise.name, variant))
+            rest = (replace(cells[at], source=variant.code), *cells[at + 1 :])
+            tasks.append(_Task(assignment, cells[:at], rest, kind, exercise.name, variant))
     return tasks
 
 
@@ -276,13 +284,18 @@ def _span(found: Sequence[Finding], top: str) -> str:
 
 # Running
 
+#: How many answers to one exercise are tried one after another, before another process may take the others.
+_ROW = 12
+
 
 @dataclass
 class _Running:
-    index: int
+    """A process that tries some tasks, whose cells above the answer are the same, one after another."""
+
+    waiting: list[int]
     process: BaseProcess
     pipe: connection.Connection
-    deadline: float
+    deadline: float = field(default=0.0)
 
 
 def _run(
@@ -295,51 +308,64 @@ def _run(
     """Rehearse each task in a process of its own, some at once. A process that hangs or dies is a result too."""
     context = _server(tasks)
     results: list[Rehearsal | None] = [None] * len(tasks)
-    waiting = list(reversed(range(len(tasks))))
+    rows = list(reversed(_alike(tasks)))
     running: list[_Running] = []
 
     def start() -> None:
-        index = waiting.pop()
-        task = tasks[index]
+        row = rows.pop()
+        first = tasks[row[0]]
         ours, theirs = context.Pipe(duplex=False)
-        arguments = theirs, str(task.assignment.folder), task.cells, _asked(task, seeds[task.assignment.name])
-        process = context.Process(target=rehearse.work, args=arguments, daemon=True)
+        branches = [Branch(tasks[i].cells, _asked(tasks[i], seeds[first.assignment.name])) for i in row]
+        arguments = theirs, str(first.assignment.folder), first.trunk, branches, timeout
+        process = context.Process(target=rehearse.work, args=arguments)
         process.start()
         theirs.close()
-        running.append(_Running(index, process, ours, time.monotonic() + timeout))
+        # It ends its branches itself when they take too long; it has as long again for the cells above them.
+        running.append(_Running(list(row), process, ours, time.monotonic() + 2 * timeout + 5))
 
-    def finish(run: _Running) -> Rehearsal | None:
+    def answers(run: _Running) -> Iterator[Rehearsal]:
+        """Yield what has come, or why nothing more will come."""
         ended = not run.process.is_alive()
-        # It may have answered before it ended; so ask for its answer after asking whether it lives.
-        if run.pipe.poll():
+        # It may have answered before it ended; so ask for its answers after asking whether it lives.
+        while run.waiting and run.pipe.poll():
             try:
-                return rehearse.parse(run.pipe.recv_bytes())
+                yield rehearse.parse(run.pipe.recv_bytes())
             except (EOFError, OSError, ValueError):
                 run.process.join(5)
                 ended = True
+                break
+            run.deadline = time.monotonic() + timeout + 5
         if ended:
-            return Rehearsal(trouble=f"its process died ({_ending(run.process)})")
-        if time.monotonic() > run.deadline:
-            return Rehearsal(trouble=f"it took more than {timeout:g} s")
-        return None
+            yield from [Rehearsal(trouble=f"its process died ({rehearse.ending(run.process)})")] * len(run.waiting)
+        elif time.monotonic() > run.deadline:
+            yield from [Rehearsal(trouble=f"the cells above it took more than {timeout:g} s")] * len(run.waiting)
 
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
+        while rows or running:
+            while rows and len(running) < jobs:
                 start()
             patience = max(0.0, min(r.deadline for r in running) - time.monotonic())
             connection.wait([x for r in running for x in (r.pipe, r.process.sentinel)], patience + 0.01)
             for run in list(running):
-                result = finish(run)
-                if result is not None:
-                    results[run.index] = result
+                for result in answers(run):
+                    index = run.waiting.pop(0)
+                    results[index] = result
+                    done(tasks[index].label)
+                if not run.waiting:
                     running.remove(run)
                     _end(run)
-                    done(tasks[run.index].label)
     finally:
         for run in running:
             _end(run)
     return [r for r in results if r is not None]
+
+
+def _alike(tasks: Sequence[_Task]) -> list[list[int]]:
+    """Return the tasks' numbers in rows: answers to one exercise, which share the cells above them."""
+    rows: dict[tuple, list[int]] = {}
+    for index, task in enumerate(tasks):
+        rows.setdefault((task.label, task.kind if not task.variant else ""), []).append(index)
+    return [row[k : k + _ROW] for row in rows.values() for k in range(0, len(row), _ROW)]
 
 
 def _end(run: _Running) -> None:
@@ -347,11 +373,6 @@ def _end(run: _Running) -> None:
     run.process.join()
     run.process.close()
     run.pipe.close()
-
-
-def _ending(process: BaseProcess) -> str:
-    code = process.exitcode
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
 def _server(tasks: Sequence[_Task]) -> multiprocessing.context.ForkServerContext:
