@@ -25,6 +25,7 @@ from typing import Any
 
 from autograde import rehearse
 from autograde.course import Assignment, Course, CourseError
+from autograde.reach import reached
 from autograde.rehearse import Branch, Finding, Rehearsal, Step
 from autograde.release import reference_notebook, student_notebook, text
 from autograde.variants import MIN_RIGHT, MIN_WRONG, Variant
@@ -86,6 +87,7 @@ class _Task:
     Attributes:
         trunk: the cells above the variant's answer.
         cells: the answer and the cells after it; of the reference and the blank notebook, all cells.
+        reach: the exercises that it may change: its own, and those after it in the notebook that it can reach.
     """
 
     assignment: Assignment
@@ -94,12 +96,7 @@ class _Task:
     kind: str
     exercise: str = ""
     variant: Variant | None = None
-
-    @property
-    def reach(self) -> list[str]:
-        """The exercises that it may change: its own, and those after it in the notebook."""
-        names = [e.name for e in self.assignment.exercises]
-        return names[names.index(self.exercise) :] if self.exercise else names
+    reach: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -119,8 +116,8 @@ def verify(
 ) -> list[Row]:
     """Try everything on file, and return one row for each variant and, of the two notebooks, each exercise.
 
-    A variant's own exercise is checked with every seed; those after it, whose answers are the reference's, with one;
-    those before it, which are over before its cell is run, not at all.
+    A variant's own exercise is checked with every seed; those after it that it can reach, whose answers are the
+    reference's, with one; those before it, which are over before its cell is run, not at all.
 
     Args:
         course: the course.
@@ -200,17 +197,21 @@ def _variants(assignment: Assignment) -> dict[str, list[Variant]]:
 
 def _tasks(assignment: Assignment) -> list[_Task]:
     reference, blank = reference_notebook(assignment), student_notebook(assignment)
+    cells, everything = tuple(rehearse.steps(reference)), tuple(e.name for e in assignment.exercises)
     tasks = [
-        _Task(assignment, (), tuple(rehearse.steps(reference)), "reference"),
-        _Task(assignment, (), tuple(rehearse.steps(blank)), "blank"),
+        _Task(assignment, (), cells, "reference", reach=everything),
+        _Task(assignment, (), tuple(rehearse.steps(blank)), "blank", reach=everything),
     ]
-    cells = tuple(rehearse.steps(reference))
+    checks = (assignment.folder / "checks.py").read_text(encoding="utf-8")
     for exercise in assignment.exercises:
         at = [step.name for step in cells].index(exercise.name)
         for variant in _variants(assignment).get(exercise.name, []):
             kind = "right" if variant.right else "wrong"
             rest = (replace(cells[at], source=variant.code), *cells[at + 1 :])
-            tasks.append(_Task(assignment, cells[:at], rest, kind, exercise.name, variant))
+            also = reached(cells[:at], rest, cells[at].source, checks)
+            reach = tuple(name for name in everything if name == exercise.name or name in also)
+            last = max(i for i, step in enumerate(rest) if step.exercise in reach)
+            tasks.append(_Task(assignment, cells[:at], rest[: last + 1], kind, exercise.name, variant, reach))
     return tasks
 
 

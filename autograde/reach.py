@@ -1,0 +1,127 @@
+"""Which exercises an answer can change, besides its own.
+
+An answer binds names. A later cell, or a check, that uses none of them cannot tell this answer from another one, and
+need not be run again for it. What is looked at is the source: names, and words in strings, for a check asks for a
+student's names in strings. Where an answer does more than bind names, as in ``torch.relu = None``, it may reach
+everything. Names that a test cell leaves behind are not followed: no answer may build on them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from autograde.rehearse import Step
+
+_BINDS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
+
+
+def reached(above: Sequence[Step], cells: Sequence[Step], reference: str, checks: str) -> set[str]:
+    """Return the exercises after the first cell that an answer in it can change.
+
+    Args:
+        above: the cells before the answer.
+        cells: the answer and the cells after it, with the reference's answers.
+        reference: the reference's answer for the first cell.
+        checks: the source of the assignment's hidden checks.
+    """
+    later = {step.exercise for step in cells if step.exercise}
+    known = frozenset().union(*(_imports(step.source) for step in above))
+    touched: set[str] = set()
+    for source in (cells[0].source, reference):
+        names = _bound(source, known)
+        if names is None:
+            return later
+        touched |= names
+    asked = _words_of_checks(checks)
+    found: set[str] = set()
+    for step in cells[1:]:
+        uses = _words(step.source) & touched
+        if step.exercise:  # its own answer stands above, and has joined what is touched
+            if uses or asked.get(step.exercise, touched) & touched:
+                found.add(step.exercise)
+        elif uses:
+            names = _bound(step.source, known)
+            if names is None:
+                return later
+            touched |= names
+    return found
+
+
+@cache
+def _imports(source: str) -> frozenset[str]:
+    """Return the import statements of a cell, each written in one way."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a magic, or an answer that is wrong in this way
+        return frozenset()
+    return frozenset(ast.unparse(node) for node in body if isinstance(node, _IMPORTS))
+
+
+@cache
+def _bound(source: str, known: frozenset[str]) -> frozenset[str] | None:
+    """Return the names that a cell binds; None where it may do more than that."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return None
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, _BINDS):
+            if any(not isinstance(d, (ast.Name, ast.Attribute)) for d in node.decorator_list):
+                return None
+            names.add(node.name)
+        elif isinstance(node, _IMPORTS):
+            if ast.unparse(node) not in known:
+                names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
+                if not all(isinstance(part, ast.Name) for part in parts):
+                    return None
+                names |= {part.id for part in parts}
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            return None
+    return frozenset(names)
+
+
+@cache
+def _words(source: str) -> frozenset[str]:
+    """Return every word of a source, in code or in a string; comments do not run."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return frozenset(re.findall(r"\w+", source))
+    return frozenset(re.findall(r"\w+", ast.unparse(tree)))
+
+
+@cache
+def _words_of_checks(source: str) -> Mapping[str, set[str]]:
+    """Return, for each exercise, the words of its check and of all that the check uses of its module."""
+    top: dict[str, ast.stmt] = {}
+    exercises: dict[str, str] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, _BINDS):
+            top[node.name] = node
+            exercises[node.name] = node.name
+        elif isinstance(node, ast.Assign):
+            top |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            top[node.target.id] = node
+    own = {name: set(re.findall(r"\w+", ast.unparse(node))) for name, node in top.items()}
+    found = {}
+    for exercise in exercises:
+        words, waiting = set(), [exercise]
+        seen = {exercise}
+        while waiting:
+            new = own[waiting.pop()]
+            words |= new
+            more = [name for name in new if name in top and name not in seen]
+            seen |= set(more)
+            waiting += more
+        found[exercise] = words
+    return found
