@@ -103,7 +103,9 @@ def explained(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 @main.command(
     epilog="Examples: ravines train notebooks/vgg/vgg.ipynb:VGG --data fashion-mnist --recipe vgg2014 --epochs 1 "
-    "--limit 1000   |   torchrun --nproc-per-node 8 -m ravines train torchvision:resnet50 --data imagenet:/data"
+    "--limit 1000   |   torchrun --nproc-per-node 8 -m ravines train torchvision:resnet50 --data imagenet:/data   |   "
+    "on each of two machines, N being 0 and 1: torchrun --nnodes 2 --node-rank N --nproc-per-node 8 --master-addr HOST "
+    "--master-port 29500 -m ravines train ... (--out in a folder that both see)"
 )
 @click.argument("model")
 @click.option("--data", required=True, help=DATA_HELP)

@@ -23,11 +23,13 @@ class Group:
         rank: of this one.
         world: how many there are.
         device: of this one.
+        local: its number on this machine, which may be one of several.
     """
 
     rank: int
     world: int
     device: torch.device
+    local: int = 0
 
     @property
     def first(self) -> bool:
@@ -89,6 +91,6 @@ def group(device: str | None = None) -> Iterator[Group]:
         return
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield Group(rank, world, chosen)
+        yield Group(rank, world, chosen, local)
     finally:
         dist.destroy_process_group()

@@ -70,10 +70,11 @@ def train(
         problem = group.share(problem)
         if problem:
             raise TrainingError(problem)
-        # One process downloads; the others find it.
-        if group.first:
-            sources.load(data, full=full)
-        group.share(None)
+        # One process of each machine downloads; the others find it.
+        if group.world > 1:
+            if group.local == 0:
+                sources.load(data, full=full)
+            group.gather(None)
         splits = tuple(split.limited(limit, seed) for split in sources.load(data, full=full))
         gpu = group.device.type == "cuda"
         if amp == "auto":

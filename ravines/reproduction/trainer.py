@@ -279,7 +279,20 @@ class Trainer:
             CheckpointError: when there is none.
             TrainingError: when it is of another network, recipe or number of processes.
         """
-        state, said = checkpoint.load(self.folder)
+        problem = ""
+        try:
+            state, said = checkpoint.load(self.folder)
+        except checkpoint.CheckpointError as error:
+            problem = str(error)
+        problems = self.group.gather(problem)
+        if any(problems):
+            # Processes of another machine look into a folder of that name there.
+            if not all(problems):
+                problem = (
+                    f"{next(filter(None, problems))} Other processes of this run have found theirs: on several "
+                    "machines --out must be a folder that all of them see."
+                )
+            raise checkpoint.CheckpointError(problem)
         theirs = {k: v for k, v in state["recipe"].items() if k != "epochs"}
         ours = {k: v for k, v in self.recipe.to_dict().items() if k != "epochs"}
         changed = [key for key in ours if ours[key] != theirs.get(key)]

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -136,6 +137,39 @@ def test_two_processes_learn_what_one_does(network, tmp_path):
         assert a["images"] == b["images"] == 521
         assert b["loss"] == pytest.approx(a["loss"], abs=1e-5)
         assert b["top1"] == pytest.approx(a["top1"], abs=2.5 / 521)  # a rounding may turn a tie
+
+
+def on_two_machines(port, *words, outs):
+    """Start what would be started on each of two machines, with one process each."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    launch += ["--master-addr", "127.0.0.1", "--master-port", str(port)]
+    both = []
+    for node, out in enumerate(outs):
+        line = [*launch, "--node-rank", str(node), "-m", "ravines", "train", *words, "--out", out]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        both.append(subprocess.Popen([str(w) for w in line], cwd=ROOT, env=environment, **pipes))
+    return [(process.communicate(timeout=240)[0], process.returncode) for process in both]
+
+
+@pytest.mark.slow
+def test_two_machines_learn_what_one_does_and_need_one_folder(network, tmp_path):
+    words = [f"{network}:plain", *QUICK, "--epochs", "1"]
+    assert run(*words, "--out", tmp_path / "one").returncode == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for text, code in on_two_machines(port, *words, outs=[tmp_path / "two"] * 2):
+        assert code == 0, text[-3000:]
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == 13 and max(abs(a - b) for a, b in zip(one, two, strict=True)) < 1e-5
+    # The other machine's folder of that name is empty: a checkpoint that only one of them has is none.
+    words[words.index("--epochs") + 1] = "2"
+    ended = on_two_machines(port, *words, "--resume", outs=[tmp_path / "two", tmp_path / "elsewhere"])
+    for text, code in ended:  # one sentence of ours, then what torchrun says of a process that ended so
+        assert code != 0 and text.startswith("ravines: "), text[-3000:]
+        assert "--out must be a folder that all of them see" in text.splitlines()[0]
+    assert losses(tmp_path / "two") == two, "the run that stopped has lost lines"
 
 
 # In this process ---------------------------------------------------------------------------------------------------
