@@ -10,6 +10,7 @@ import csv
 import html
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -41,6 +42,7 @@ class Claim:
         statement: what is right.
         source: paper and equation, or the page that computes it.
         page: the page that checks it.
+        not_runnable: why no computation here settles it, with the command that would; empty when one does.
         values: numbers that the page must measure again: name -> (value, relative tolerance).
     """
 
@@ -50,7 +52,15 @@ class Claim:
     statement: str
     source: str
     page: str
+    not_runnable: str
     values: Mapping[str, tuple[float, float]]
+
+    @property
+    def settled_by(self) -> str:
+        """``"a computation"``, ``"a paper"`` or ``"ImageNet"``: what it takes to know."""
+        if not self.not_runnable:
+            return "a computation"
+        return "ImageNet" if "`ravines " in self.not_runnable else "a paper"
 
 
 @dataclass(frozen=True)
@@ -69,12 +79,23 @@ class Card:
                 f'<p class="claim-head"><span class="claim-id">{row.id}</span> '
                 f'<span class="claim-verdict">{row.verdict}</span></p>'
                 f'<p class="claim-said"><b>The lecture:</b> {html.escape(row.claim)}</p>'
-                f"<p><b>What is right:</b> {html.escape(row.statement)}</p>"
-                f'<p class="claim-measured"><b>Measured here:</b> {html.escape(self.measured)}</p>'
+                f"<p><b>What is right:</b> {marked(row.statement)}</p>"
+                f'<p class="claim-measured"><b>Measured here:</b> {marked(self.measured)}</p>'
+                f"{reach(row)}"
                 f'<p class="claim-source">{html.escape(row.source)}</p></aside>'
             ),
             "text/plain": f"{row.id} ({row.verdict}): {row.claim} | measured: {self.measured}",
         }
+
+
+def marked(text: str) -> str:
+    """Return text as HTML, with code where it stands between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def reach(row: Claim) -> str:
+    """Return a paragraph on why nothing here settles a claim, or an empty string when something does."""
+    return f'<p class="claim-reach"><b>Not settled here:</b> {marked(row.not_runnable)}</p>' if row.not_runnable else ""
 
 
 @cache
@@ -92,7 +113,7 @@ def ledger(path: Path = LEDGER) -> dict[str, Claim]:
                 raise ClaimError(f"{path.name} has the claim {row['id']} twice.")
             if row["verdict"] not in VERDICTS:
                 raise ClaimError(f"{path.name} gives {row['id']} the unknown verdict {row['verdict']!r}.")
-            fields = {k: row[k] for k in ("id", "claim", "verdict", "statement", "source", "page")}
+            fields = {k: row[k] for k in ("id", "claim", "verdict", "statement", "source", "page", "not_runnable")}
             rows[row["id"]] = Claim(**fields, values=values)
     return rows
 

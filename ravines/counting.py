@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
 #: Layers that papers count when they say how deep a network is.
@@ -113,6 +114,33 @@ def layers(model: nn.Module, input_shape: Sequence[int]) -> list[Layer]:
         for hook in hooks:
             hook.remove()
     return rows
+
+
+def kept_for_backward(model: nn.Module, batch: torch.Tensor) -> int:
+    """Return how many bytes PyTorch keeps of a forward pass in training, for the way back.
+
+    Memory that several operations keep counts once. What is there anyway, parameters and buffers, does not count.
+
+    Args:
+        model: on the device of the batch; ``meta`` will do. Its mode is put back; in training normalization counts on.
+        batch: (N, ...).
+    """
+    own = {StorageWeakRef(t.untyped_storage()) for t in (*model.parameters(), *model.buffers())}
+    kept: dict[StorageWeakRef, torch.UntypedStorage] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[StorageWeakRef(storage)] = storage  # held, so that no other takes its place
+        return tensor
+
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            model.train()(batch)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return sum(storage.nbytes() for reference, storage in kept.items() if reference not in own)
 
 
 def _on_meta(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -9,7 +9,8 @@ document.addEventListener("DOMContentLoaded", () => {
       let shown = 0;
       claims.forEach((claim, i) => {
         const verdict = !form.verdict.value || claim.dataset.verdict === form.verdict.value;
-        const found = verdict && words.every((word) => texts[i].includes(word));
+        const settled = !form.settled.value || claim.dataset.settled === form.settled.value;
+        const found = verdict && settled && words.every((word) => texts[i].includes(word));
         claim.hidden = !found;
         shown += found;
       });

@@ -27,20 +27,21 @@ frame.addEventListener("load", () => setTimeout(() => {{
 }}, 4000));
 </script>"""
 
-#: Opens the ledger, fills its form in three ways, and writes down what it says it shows.
+#: Opens the ledger, fills its form in four ways, and writes down what it says it shows.
 SEARCH = """<iframe id="page" src="{url}" style="width: 900px; height: 900px"></iframe>
 <script>
 const frame = document.getElementById("page");
 frame.addEventListener("load", () => setTimeout(() => {
   const form = frame.contentDocument.querySelector(".ledger-search");
   const said = () => form.querySelector("output").textContent;
-  const fill = (words, verdict) => {
+  const fill = (words, verdict, settled = "") => {
     form.words.value = words;
     form.verdict.value = verdict;
+    form.settled.value = settled;
     form.dispatchEvent(new Event("input"));
     return said();
   };
-  const found = [said(), fill("momentum", ""), fill("", "wrong"), fill("no such words", "")];
+  const found = [said(), fill("momentum", ""), fill("", "wrong"), fill("", "", "ImageNet"), fill("no such words", "")];
   document.body.dataset.found = found.join(";");
 }, 4000));
 </script>"""
@@ -93,19 +94,23 @@ def test_the_surfaces_are_drawn_and_can_be_turned(page, html, browse):
 
 
 def test_the_ledger_can_be_searched(html, browse, tmp_path):
-    """Its own script, driven through its own form: words, a verdict, and none."""
+    """Its own script, driven through its own form: words, a verdict, what settles it, and nothing that is there."""
     wrapper = tmp_path / "search.html"
     url = (html / "book" / "claims.html").as_uri()
     wrapper.write_text(SEARCH.replace("{url}", url), encoding="utf-8")
     found = re.search(r'data-found="([^"]*)"', browse(wrapper))
     assert found, "the page did not open"
-    everything, words, wrong, nothing = found[1].split(";")
+    everything, words, wrong, imagenet, nothing = found[1].split(";")
     rows = list(ledger().values())
-    about = sum("momentum" in f"{r.claim} {r.statement} {r.source}".lower() or r.page == "momentum" for r in rows)
+    about = sum(
+        "momentum" in f"{r.claim} {r.statement} {r.source} {r.not_runnable}".lower() or r.page == "momentum"
+        for r in rows
+    )
     verdicts = sum(r.verdict == "wrong" for r in rows)
     assert everything == f"{len(rows)} of {len(rows)} claims"
     assert words == f"{about} of {len(rows)} claims" and 0 < about < len(rows)
     assert wrong == f"{verdicts} of {len(rows)} claims" and 0 < verdicts < len(rows)
+    assert imagenet == f"{sum(r.settled_by == 'ImageNet' for r in rows)} of {len(rows)} claims" != everything
     assert nothing == f"0 of {len(rows)} claims"
 
 

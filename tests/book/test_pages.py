@@ -42,7 +42,7 @@ def calls(page, name):
 def test_there_are_chapters_and_the_contents_list_every_page():
     chapters = {"conditioning", "momentum", "input_normalization", "initialization", "dropout"}
     chapters |= {"batch_normalization", "layer_normalization", "residual_connections", "adam", "weight_decay"}
-    chapters |= {"alexnet", "vgg", "googlenet", "resnet"}
+    chapters |= {"alexnet", "vgg", "googlenet", "resnet", "comparison", "imagenet"}
     assert chapters <= {page.stem for page in CHAPTERS}
     assert set(toc_pages()) == set(BOOK.glob("*.md"))
 

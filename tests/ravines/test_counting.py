@@ -94,6 +94,23 @@ def test_auxiliary_heads_are_met_in_training_only() -> None:
     assert met == {True: 64, False: 58}
 
 
+def test_what_is_kept_for_the_way_back_by_hand() -> None:
+    """A linear layer keeps its input, a ReLU its output, which the next layer keeps, too; weights are there anyway."""
+    model = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3)).eval()
+    assert counting.kept_for_backward(model, torch.zeros(4, 5)) == 4 * (4 * 5 + 4 * 7)
+    assert not any(module.training for module in model)
+    # Normalization keeps its input, and a mean and a deviation of each feature; its statistics are buffers.
+    norm = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7))
+    with torch.device("meta"):
+        same = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7))
+    found = counting.kept_for_backward(norm, torch.zeros(4, 5))
+    assert found == 4 * (4 * 5 + 4 * 7 + 2 * 7)
+    assert counting.kept_for_backward(same, torch.empty(4, 5, device="meta")) == found
+    pool = nn.MaxPool2d(2)
+    images = torch.zeros(2, 3, 4, 4, requires_grad=True)
+    assert counting.kept_for_backward(pool, images) == 4 * 96 + 8 * 24, "the input, and where the maxima were"
+
+
 def test_one_sentence_about_an_input_that_does_not_fit() -> None:
     model = nn.Sequential(nn.Linear(3, 2))
     with pytest.raises(ValueError, match=r"Sequential does not take an input of shape \(4,\)"):

@@ -87,6 +87,8 @@ EXERCISES = {
         "TorchvisionGoogLeNet",
     ],
     "resnet": ["depth_of", "parameters_of", "ResNet", "small_resnet", "layer_table"],
+    "comparison": ["count_parameters", "count_macs", "activation_memory", "comparison_row", "pareto_front"],
+    "imagenet": ["top_k_accuracy", "real_accuracy", "patch_embed", "linear_probe", "data_efficiency_curve"],
 }
 
 
