@@ -185,7 +185,13 @@ class Trainer:
                 if progress.update % self.settings.log_every == 0 or progress.batch == total:
                     progress.seconds += now - began
                     loss = self._log(images / max(now - began, 1e-9))
-                    bar.set_postfix(loss=f"{loss:.3f}", images_per_s=f"{images / max(now - began, 1e-9):,.0f}")
+                    per_batch = (now - began) * batch.whole / images
+                    waiting = total * (self.recipe.epochs - progress.epoch) - progress.batch
+                    bar.set_postfix(
+                        loss=f"{loss:.3f}",
+                        images_per_s=f"{images / max(now - began, 1e-9):,.0f}",
+                        run_left=tqdm.format_interval(per_batch * waiting),
+                    )
                     began, images = time.monotonic(), 0
                 bar.update()
                 # All processes must agree to save, since each saves its own random state.
