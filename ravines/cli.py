@@ -204,6 +204,12 @@ def evaluate_command(model: str, data: str, as_json: bool, **options: Any) -> No
     found = explained(run, model, data, **options)
     if int(os.environ.get("RANK", 0)):
         return
+    if not options["weights"] and model.startswith("torchvision:"):
+        click.echo(
+            f"Without --weights {model} has random ones. For published ones add --weights torchvision:IMAGENET1K_V1, "
+            "for your own --weights and a run's folder.",
+            err=True,
+        )
     if as_json:
         click.echo(json.dumps(found))
         return

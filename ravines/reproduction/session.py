@@ -70,11 +70,7 @@ def train(
         problem = group.share(problem)
         if problem:
             raise TrainingError(problem)
-        # One process of each machine downloads; the others find it.
-        if group.world > 1:
-            if group.local == 0:
-                sources.load(data, full=full)
-            group.gather(None)
+        _fetched(data, full, group)
         splits = tuple(split.limited(limit, seed) for split in sources.load(data, full=full))
         gpu = group.device.type == "cuda"
         if amp == "auto":
@@ -106,6 +102,14 @@ def train(
         return last
 
 
+def _fetched(data: str, full: bool, group: distributed.Group) -> None:
+    """Let one process of each machine download; the others find it."""
+    if group.world > 1:
+        if group.local == 0:
+            sources.load(data, full=full)
+        group.gather(None)
+
+
 def evaluate(
     model: str,
     data: str,
@@ -127,9 +131,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure as `ravines evaluate` says, and return what it prints; arguments are its options."""
     with distributed.group(device) as group:
-        if group.first:
-            sources.load(data, full=full)
-        group.share(None)
+        _fetched(data, full, group)
         split = sources.load(data, full=full)[1].limited(limit, seed)
         labels = measure.read_real(real, split) if real is not None else None
         of_torchvision = (weights or "").startswith("torchvision:")

@@ -62,6 +62,20 @@ def test_a_page_checks_exactly_its_claims_of_the_ledger(page):
     assert checked, "a chapter without a claim"
 
 
+def test_every_claim_of_the_ledger_is_checked_on_exactly_one_page():
+    """Those that no computation settles too: their page does the arithmetic with what is published."""
+    checked = [ast.literal_eval(call.args[0]) for page in EXECUTED for call in calls(page, "claim")]
+    assert sorted(checked) == sorted(ledger())
+
+
+def test_the_totals_of_the_ledger_are_counted():
+    """Its text has no number but those that its cells have glued in."""
+    text = "\n".join(c.source for c in jupytext.read(BOOK / "claims.md").cells if c.cell_type == "markdown")
+    glued = set(re.findall(r"\{glue:text\}`(\w+)`", text))
+    assert {"claims", "holds", "caveat", "imprecise", "wrong", "computed", "by_papers", "by_imagenet"} <= glued
+    assert not re.search(r"\d", text)
+
+
 @by_name
 def test_what_a_claim_says_is_computed(page):
     """The measured sentence has a computed part, and neither verdict is a typed constant."""

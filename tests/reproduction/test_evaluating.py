@@ -191,6 +191,13 @@ def test_bad_words_get_one_sentence(more, said, tmp_path, monkeypatch):
     assert done.exit_code == 1 and said in done.output and done.output.count("\n") == 1
 
 
+def test_random_weights_are_told(imagenet):
+    """Who forgets --weights reads why the accuracy is that of guessing."""
+    done = invoke("torchvision:resnet18", "--data", f"imagenet:{imagenet}", "--size", "32", "--workers", "0")
+    assert done.exit_code == 0, done.output
+    assert "has random ones" in done.stderr and "top-1" in done.stdout
+
+
 def test_an_image_that_cannot_be_read_is_named(imagenet):
     broken = imagenet / "val" / "n01443537" / "ILSVRC2012_val_00000003.JPEG"
     broken.write_bytes(b"\xff\xd8 no picture")
