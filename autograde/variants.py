@@ -7,8 +7,9 @@ one must lose points on its own exercise only, and the student must read its hin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from textwrap import dedent
+from textwrap import dedent, indent
 
 #: How many of each an exercise needs, and how short a hint on file may be before it says nothing.
 MIN_WRONG, MIN_RIGHT, MIN_HINT = 6, 3, 12
@@ -44,3 +45,30 @@ def wrong(name: str, code: str, *, hint: str) -> Variant:
     if len(hint) < MIN_HINT:
         raise ValueError(f"The hint of {name!r} is too short to tell it from another: {hint!r}.")
     return Variant(name, dedent(code).strip("\n"), hint)
+
+
+def filled(template: str, usual: Mapping[str, str], parts: Mapping[str, str]) -> str:
+    """Fill in a template whose parts a variant replaces, so that it shows only what is special about it.
+
+    Args:
+        template: code with the names of parts in braces; a part that has a line for itself may have several lines,
+            which are indented like that line.
+        usual: every part, by name.
+        parts: those of the variant.
+
+    Raises:
+        KeyError: for a part that `usual` does not have.
+    """
+    unknown = sorted(set(parts) - set(usual))
+    if unknown:
+        raise KeyError(f"no such part: {', '.join(unknown)}")
+    lines = []
+    for line in template.strip("\n").split("\n"):
+        for name, part in {**usual, **parts}.items():
+            marker = "{" + name + "}"
+            if line.strip() == marker:
+                line = indent(part.strip("\n"), line[: len(line) - len(line.lstrip())])
+            else:
+                line = line.replace(marker, part)
+        lines.append(line)
+    return "\n".join(lines) + "\n"

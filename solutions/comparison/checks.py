@@ -7,6 +7,7 @@ is its definition, pair by pair. The wrong values that usual mistakes give come 
 
 import copy
 import functools
+import inspect
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,217 +18,19 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from autograde import expect
+from autograde import expect, untouched
 from autograde.cases import Cases, check
 from autograde.student import Student
 from ravines import counting
+from solutions import toy_networks
+from solutions.toy_networks import made, on_meta
 
-# Models, defined on both sides. `makers` maps a name to what makes the model from four small numbers.
-_MODELS = """
-import torch
-from torch import nn
-from torch.nn import functional as F
-
-class Convolutions(nn.Module):
-    # Every setting of a convolution, registered in another order than that of use.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4 * 4 * c, k))
-        self.stem = nn.Conv2d(a, 3 * b, (3, 5), stride=(2, 1), padding=(1, 0))
-        self.norm = nn.BatchNorm2d(3 * b)
-        self.grouped = nn.Conv2d(3 * b, 3 * c, 3, groups=3, dilation=2, bias=False)
-        self.depthwise = nn.Conv2d(3 * c, 3 * c, 3, stride=2, padding=1, groups=3 * c)
-        self.pointwise = nn.Conv2d(3 * c, 4 * c, 1, bias=False)
-        self.act = nn.ReLU(inplace=True)
-        self.pool = nn.MaxPool2d(2, ceil_mode=True)
-        self.spare = nn.Linear(3, 3)  # never used
-    def forward(self, x):
-        x = self.act(self.norm(self.stem(x)))
-        x = self.pool(self.grouped(x))
-        x = F.relu(self.pointwise(self.depthwise(x)))
-        return self.head(x)
-
-class Decoder(nn.Module):
-    # Down, and up again by transposed convolutions with groups, strides and output padding.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.down = nn.Conv2d(a, 2 * b, 3, stride=2, padding=1)
-        self.up = nn.ConvTranspose2d(2 * b, 2 * c, (4, 3), stride=2, padding=1, groups=2)
-        self.act = nn.LeakyReLU(0.1, inplace=True)
-        self.more = nn.ConvTranspose2d(2 * c, k, 3, stride=3, output_padding=1, dilation=2, bias=False)
-    def forward(self, x):
-        return self.more(self.act(self.up(self.down(x))))
-
-class Sides(nn.Module):
-    # Kernels of one side and of three.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.volume = nn.Conv3d(a, 2 * b, (2, 3, 1), stride=(1, 2, 1), groups=1)
-        self.spread = nn.ConvTranspose3d(2 * b, c, (2, 1, 2))
-        self.line = nn.Conv1d(c, 2 * c, 3, padding=1, dilation=2)
-        self.back = nn.ConvTranspose1d(2 * c, k, 4, stride=2)
-    def forward(self, x):
-        x = self.spread(self.volume(x)).flatten(2)
-        return self.back(self.line(x))
-
-class Twice(nn.Module):
-    # A ReLU, a linear layer and a convolution that are used more than once; one module with two names.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.mix = nn.Conv2d(b, b, 3, padding=1)
-        self.act = nn.ReLU()
-        self.first = nn.Conv2d(a, b, 1)
-        self.again = self.mix
-        self.dense = nn.Linear(b, b)
-    def forward(self, x):
-        x = self.act(self.first(x))
-        x = self.act(self.mix(x))
-        x = F.avg_pool2d(x, 2)
-        x = self.act(self.again(x)).mean((2, 3))
-        return self.dense(self.act(self.dense(x)))
-
-class Tied(nn.Module):
-    # Two layers that share a weight, one that is frozen, and a parameter of the model's own.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.token = nn.Parameter(torch.zeros(1, c, b))
-        self.scale = nn.Parameter(torch.tensor(1.0))
-        self.encoder = nn.Linear(b, b)
-        self.decoder = nn.Linear(b, b)
-        self.decoder.weight = self.encoder.weight
-        self.frozen = nn.Linear(b, k).requires_grad_(False)
-        self.both = nn.Sequential(self.frozen, nn.BatchNorm1d(k))
-        self.norm = nn.BatchNorm1d(k)
-        self.register_buffer("table", torch.zeros(5, a))
-    def forward(self, x):
-        return self.norm(self.frozen(self.decoder(self.encoder(x))))
-
-class Words(nn.Module):
-    # Linear layers on tokens; an empty Sequential.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.up = nn.Linear(a, 4 * b, bias=False)
-        self.norm = nn.LayerNorm(4 * b)
-        self.nothing = nn.Sequential()
-        self.down = nn.Linear(4 * b, k)
-    def forward(self, x):
-        x = self.nothing(self.norm(self.up(x)))
-        return self.down(x)
-
-class Patches(nn.Module):
-    # The four quarters of an image become four examples, and then one again.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.look = nn.Conv2d(a, b, 3)
-        self.shrink = nn.AdaptiveAvgPool2d(1)
-        self.sum_up = nn.Linear(4 * b, k)
-    def forward(self, x):
-        h, w = x.shape[2] // 2, x.shape[3] // 2
-        x = torch.cat([x[..., :h, :w], x[..., :h, -w:], x[..., -h:, :w], x[..., -h:, -w:]])
-        x = self.shrink(self.look(x))
-        return self.sum_up(x.reshape(len(x) // 4, -1))
-
-class Modes(nn.Module):
-    # Another way in training; a batch of one image could not be normalized there.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.body = nn.Sequential(nn.Conv2d(a, b, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(b), nn.Flatten())
-        self.drop = nn.Dropout(0.5)
-        self.side = nn.Linear(b, 2)
-        self.main = nn.Linear(b, k)
-    def forward(self, x):
-        x = self.body(x)
-        if self.training:
-            self.side(x)
-        return self.main(self.drop(x))
-
-class Wide(nn.Conv2d):
-    # A class of its own, and still a convolution.
-    pass
-
-class Cast(nn.Module):
-    # A leaf without parameters whose output has another dtype.
-    def __init__(self, dtype):
-        super().__init__()
-        self.dtype = dtype
-    def forward(self, x):
-        return x.to(self.dtype)
-
-class Pair(nn.Module):
-    # A leaf whose output is no tensor.
-    def forward(self, x):
-        return x, x
-class First(nn.Module):
-    def forward(self, pair):
-        return pair[0]
-
-class AlexNet(nn.Sequential):
-    # The course's: Krizhevsky et al. (2012), on one processor or two.
-    def __init__(self, groups):
-        pool = nn.MaxPool2d(3, 2)
-        super().__init__(
-            nn.Conv2d(3, 96, 11, 4), nn.ReLU(), nn.LocalResponseNorm(5), pool,
-            nn.Conv2d(96, 256, 5, padding=2, groups=groups), nn.ReLU(), nn.LocalResponseNorm(5), pool,
-            nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(384, 384, 3, padding=1, groups=groups), nn.ReLU(),
-            nn.Conv2d(384, 256, 3, padding=1, groups=groups), nn.ReLU(), pool,
-            nn.Flatten(), nn.Dropout(), nn.Linear(9216, 4096), nn.ReLU(),
-            nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000))
-
-def bare(s):
-    # No parameters at all.
-    return nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Sequential(nn.Flatten(), nn.Softmax(1)))
-
-def on_meta(name):
-    import torchvision
-    with torch.device("meta"):
-        if name.startswith("alexnet in"):
-            return AlexNet(1 if name.endswith("one group") else 2)
-        options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
-        return getattr(torchvision.models, name)(weights=None, **options)
-
-makers = {
-    "convolutions": Convolutions,
-    "decoder": Decoder,
-    "sides": Sides,
-    "twice": Twice,
-    "tied": Tied,
-    "words": Words,
-    "patches": Patches,
-    "modes": Modes,
-    "wide": lambda s: nn.Sequential(Wide(s[0], s[1], 3, stride=3), nn.BatchNorm2d(s[1])),
-    "casts": lambda s: nn.Sequential(nn.Conv2d(s[0], s[1], 3), Cast(torch.float16), Cast(torch.int64), nn.Flatten()),
-    "pairs": lambda s: nn.Sequential(nn.Linear(s[0], s[1]), Pair(), First(), nn.Linear(s[1], s[3])),
-    "bare": bare,
-    "itself": lambda s: nn.Linear(s[0], s[1]),
-}
-def made(name, settings, dtype=None, device=None):
-    if name not in makers:
-        return on_meta(name)
-    with torch.device(device or "cpu"):  # moved to another device, shared parameters would come apart
-        model = makers[name](settings)
-    return model if dtype is None else model.to(dtype)
-"""
-_HERE: dict[str, Any] = {}
-exec(_MODELS, _HERE)
-
+#: The models here are made on the student's side, too.
+_MODELS = inspect.getsource(toy_networks)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 #: Where no module is used in a special way, and how big one image is.
 IMAGE, AT_227 = (3, 224, 224), (3, 227, 227)
-
-
-def _made(name: str, settings: Sequence[int], dtype: torch.dtype | None = None) -> nn.Module:
-    """Make a model here."""
-    return _HERE["made"](name, settings, dtype)
 
 
 def _whole(value: Any, what: str) -> None:
@@ -265,7 +68,7 @@ def count_parameters(student: Student, cases: Cases) -> None:
     def compare(name: str, where: str, device: str = "cpu") -> None:
         seen = student.run(code, "counted", name=name, settings=settings, device=device)
         _whole(seen, "The number of parameters")
-        model = _made(name, settings)
+        model = made(name, settings)
         places = _places(model)
         wanted = sum({id(p): p.numel() for p in places}.values())
         buffers = sum(b.numel() for b in model.buffers())
@@ -339,7 +142,7 @@ def _flops(model: nn.Module, size: Sequence[int]) -> int:
 @functools.cache
 def _network_macs(name: str, size: tuple[int, ...]) -> int:
     """Return PyTorch's own count of the MACs of a whole network."""
-    return _flops(_HERE["on_meta"](name), size)
+    return _flops(on_meta(name), size)
 
 
 _SPREAD = "In a transposed convolution each number of the input meets C_out / g times the kernel's weights."
@@ -436,7 +239,7 @@ def _compare_macs(seen: Any, wanted: int, model: nn.Module | str, size: Sequence
     """Expect the MACs of a model, or of a network that is made by its name."""
     _whole(seen, "The number of MACs")
     if seen != wanted:
-        spoilt = _spoilt_macs(_HERE["on_meta"](model) if isinstance(model, str) else model, size)
+        spoilt = _spoilt_macs(on_meta(model) if isinstance(model, str) else model, size)
         mistakes = [(spoilt[kind], words) for kind, words in _MAC_WORDS.items()]
         _judge(seen, wanted, mistakes, where, "The number of MACs is wrong.")
 
@@ -459,7 +262,7 @@ def count_macs(student: Student, cases: Cases) -> None:
         return student.run(code, "counted", **inputs)
 
     def compare(name: str, size: Sequence[int], where: str, dtype: torch.dtype | None = None) -> None:
-        model = _made(name, settings)
+        model = made(name, settings)
         _compare_macs(ask(name, size, dtype), _flops(model, size), model, size, where)
 
     with cases("one convolution", weight=2):
@@ -489,7 +292,7 @@ def count_macs(student: Student, cases: Cases) -> None:
         tokens = cases.integer(5, 9)
         seen = ask("words", (tokens, a))
         wanted = tokens * (a * 4 * b + 4 * b * k)
-        _compare_macs(seen, wanted, _made("words", settings), (tokens, a), "Linear layers on tokens.")
+        _compare_macs(seen, wanted, made("words", settings), (tokens, a), "Linear layers on tokens.")
         compare("words", (3, tokens, a), "Linear layers on a grid of tokens.")
         compare("patches", images, "A model that turns an image into several examples.")
     with cases("evaluation mode"):
@@ -509,9 +312,11 @@ def count_macs(student: Student, cases: Cases) -> None:
     with cases("nothing left behind", weight=3):
         _traceless(student, "count_macs(model, size)", settings, images)
     with cases("when the model raises", weight=2):
-        _traceless(student, "count_macs(model, size)", settings, (a + 1, *images[1:]), "RuntimeError")
+        _traceless(
+            student, "count_macs(model, size)", settings, (a + 1, *images[1:]), fits=images, error="RuntimeError"
+        )
     with cases("no graph"):
-        _no_graph(student, "count_macs(model, size)", settings, images)
+        untouched.no_graph(student, "count_macs(model, size)", images)
     with cases("your own count"):
         _own_count(student, "count_macs(model, size)", settings, images)
 
@@ -604,7 +409,7 @@ def _outputs(rows: Sequence[counting.Layer], weighted_only: bool) -> int:
 @functools.cache
 def _rows(name: str, size: tuple[int, ...]) -> list[counting.Layer]:
     """Return the rows of a whole network."""
-    return counting.layers(_HERE["on_meta"](name).eval(), size)
+    return counting.layers(on_meta(name).eval(), size)
 
 
 @check
@@ -624,7 +429,7 @@ def activation_memory(student: Student, cases: Cases) -> None:
         for value in seen:
             _whole(value, "The number of bytes")
         default, weighted, everything = seen
-        model = _made(name, settings, inputs["dtype"])
+        model = made(name, settings, inputs["dtype"])
         for value, right, only in ((weighted, wanted[0], True), (everything, wanted[1], False)):
             spoilt = _spoilt_memory(copy.deepcopy(model), size, only) if value != right else {}
             mistakes = [(spoilt[kind], words) for kind, words in _MEMORY_WORDS.items() if kind in spoilt]
@@ -632,7 +437,7 @@ def activation_memory(student: Student, cases: Cases) -> None:
         expect.that(default == weighted, f"{where} weighted_only is True where it is not given.")
 
     def compare(name: str, size: Sequence[int], where: str, **dtype: torch.dtype) -> None:
-        rows = counting.layers(_made(name, settings).eval(), size)
+        rows = counting.layers(made(name, settings).eval(), size)
         each = 8 if dtype else 4
         ask(name, size, (each * _outputs(rows, True), each * _outputs(rows, False)), where, **dtype)
 
@@ -673,11 +478,11 @@ def activation_memory(student: Student, cases: Cases) -> None:
         call = f"activation_memory(model, size, weighted_only={only})"
         with cases(f"nothing left behind, weighted_only={only}", weight=1.5):
             _traceless(student, call, settings, images)
-            _no_graph(student, call, settings, images)
+            untouched.no_graph(student, call, images)
     with cases("when the model raises", weight=2):
         for only in (True, False):
             call = f"activation_memory(model, size, weighted_only={only})"
-            _traceless(student, call, settings, (a + 1, *images[1:]), "RuntimeError")
+            _traceless(student, call, settings, (a + 1, *images[1:]), fits=images, error="RuntimeError")
     with cases("your own count"):
         _own_count(student, "activation_memory(model, size, weighted_only=False)", settings, images)
 
@@ -711,34 +516,9 @@ def memory(model, input_size, weighted_only=True):
     return numbers[2] if weighted_only else numbers[3]
 counters = (count, work, memory)
 """
-_ROW = (
-    _MODELS
-    + _COUNTERS
-    + """
-class Layers(nn.Module):
-    # Layers of all kinds, some shared, one never used; weights of three dtypes.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.images = nn.Sequential(nn.Conv2d(a, b, 3, bias=False), nn.BatchNorm2d(b), nn.ConvTranspose2d(b, b, 2))
-        self.lines = nn.ModuleList([nn.Conv1d(b, c, 3).half(), nn.ConvTranspose1d(c, b, 2), nn.Conv3d(a, b, 1)])
-        self.wide = Wide(b, b, 1)
-        self.same = self.wide
-        self.words = nn.Embedding(5, b)
-        self.spare = nn.Linear(3, 3)
-        self.heads = nn.ModuleList(nn.Linear(b, k).double() for _ in range(c))
-        self.tied = nn.Linear(b, k).double()
-        self.tied.weight = self.heads[0].weight
-        self.heads[1].requires_grad_(False)
-        self.token = nn.Parameter(torch.zeros(k))
-    def forward(self, x):
-        return self.images(x)
-makers["layers"] = Layers
-model = made(name, settings)
-asked = [model]
-row = comparison_row("a network", model, tuple(size), counters=counters, **options)
-"""
-)
+_ASKED = _MODELS + _COUNTERS + "model = made(name, settings)\nasked = [model]\n"
+_CALL = "comparison_row('a network', model, tuple(size), counters=counters, **options)"
+_ROW = _ASKED + f"row = {_CALL}\n"
 
 
 def _read(row: Any) -> dict[str, Any]:
@@ -826,9 +606,7 @@ def comparison_row(student: Student, cases: Cases) -> None:
         hint = "count the layers of WEIGHTED in the model, each once, used or not."
         _compare_number(ask(), "weighted_layers", wanted, hint, named)
     with cases("the bytes of the weights", weight=2):
-        here: dict[str, Any] = dict(_HERE, **_stand_in(settings, size, numbers))
-        exec(_ROW.split("model = made(")[0].replace(_MODELS, ""), here)
-        model = here["Layers"](settings)
+        model = made("layers", settings)
         own = {id(p): p for p in _places(model)}.values()
         bytes_of = [(p, p.numel() * p.element_size()) for p in own]
         right = sum(n for _, n in bytes_of) / mib
@@ -856,8 +634,8 @@ def comparison_row(student: Student, cases: Cases) -> None:
             hint = "it is 100 % minus the error. An error of 0 is an error that is known."
             _compare_number(ask(top5_error=given), "top5_accuracy", 100.0 - given, hint, named)
     with cases("impossible errors"):
-        code = _ROW.replace("row = ", "try:\n    ") + (
-            "    raised = ''\nexcept NotImplementedError:\n    raise\n"
+        code = _ASKED + (
+            f"raised = ''\ntry:\n    {_CALL}\nexcept NotImplementedError:\n    raise\n"
             "except Exception as error:\n    raised = type(error).__name__\n"
         )
         for given in (-0.01, 100.5, math.nan, math.inf):
@@ -883,7 +661,7 @@ def comparison_row(student: Student, cases: Cases) -> None:
     with cases("your own counters"):
         # Right counters stand in for those of exercises 1 to 3, so that a mistake there costs nothing here.
         seen = _read(student.run(_MODELS + _DEFAULTS, "row", size=IMAGE))
-        rows, model = _rows("resnet18", IMAGE), _HERE["on_meta"]("resnet18")
+        rows, model = _rows("resnet18", IMAGE), on_meta("resnet18")
         total = sum({id(p): p.numel() for p in _places(model)}.values())
         macs = _network_macs("resnet18", IMAGE)
         hint = "without counters the row comes from your own three functions."
@@ -899,11 +677,6 @@ def comparison_row(student: Student, cases: Cases) -> None:
         call = "comparison_row('a network', model, size, counters=counters)"
         here_numbers = f"\nnumbers, asked = {numbers!r}, [None]\n" + _COUNTERS
         _traceless(student, call, settings, (a, 17, 19), before=here_numbers)
-
-
-def _stand_in(settings: Sequence[int], size: Sequence[int], numbers: Sequence[int]) -> dict[str, Any]:
-    """Return what the snippet of a row needs where it is run here."""
-    return {"settings": list(settings), "size": tuple(size), "numbers": list(numbers), "options": {}, "name": "layers"}
 
 
 # The names that the student's function looks up are the course's counters while it runs.
@@ -1149,136 +922,13 @@ steps = global_steps[0]
 
 # --- What a visit leaves behind --------------------------------------------------------------------------------------
 
-# Everything that a model has, before and after; `size` may be one that it does not take.
-_TRACE = """
-own_calls = []
-def own(module, *rest):
-    own_calls.append(1)
-def mark(model):
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return {
-        "objects": [[name, id(t), str(t.device)] for name, t in tensors],
-        "values": [t.detach().clone() for _, t in tensors if not t.is_meta],
-        "grads": [None if t.grad is None or t.grad.is_meta else t.grad.clone() for _, t in model.named_parameters()],
-        "flags": [[name, p.requires_grad] for name, p in model.named_parameters()],
-        "modes": [[name, m.training] for name, m in model.named_modules()],
-        "hooks": [[name, *(len(getattr(m, kind)) for kind in hooks)] for name, m in model.named_modules()],
-        "kinds": [[name, type(m).__name__, "forward" in vars(m)] for name, m in model.named_modules()],
-    }
-torch.manual_seed(0)
-before, after, raised, drawn = [], [], [], []
-for start in ("train", "eval", "mixed"):
-    model = makers["convolutions"](settings)
-    with torch.enable_grad():
-        model(torch.randn(4, *shape)).sum().backward()
-    model.stem.weight.requires_grad_(False)
-    model.stem.bias.grad = None
-    model.train(start != "eval")
-    if start == "mixed":
-        model.norm.eval()
-        model.head[2].eval()
-    model.act.register_forward_hook(own)
-    model.stem.register_forward_hook(own)
-    model.register_forward_pre_hook(own)
-    before.append(mark(model))
-    state = torch.get_rng_state()
-    try:
-        {call}
-        raised.append(None)
-    except NotImplementedError:
-        raise
-    except Exception as error:
-        raised.append(type(error).__name__)
-    drawn.append(not torch.equal(state, torch.get_rng_state()))
-    after.append(mark(model))
-left = list(torch.nn.modules.module._global_forward_hooks)
-"""
 
-
-def _traceless(
-    student: Student, call: str, settings: list[int], size: Sequence[int], error: str = "", before: str = ""
-) -> None:
-    """Expect a model to be after a call what it was before, in several mixtures of modes.
-
-    Args:
-        student: in whose process it happens.
-        call: an expression with the names `model` and `size`.
-        settings: of the model.
-        size: of one image; a wrong number of channels makes the model raise.
-        error: what the model raises then.
-        before: more code, ahead of the call.
-    """
-    one, other, raised, drawn, left = student.run(
-        _MODELS + before + _TRACE.replace("{call}", call),
-        ["before", "after", "raised", "drawn", "left"],
-        **{"settings": settings, "size": tuple(size), "shape": (settings[0], *size[1:])},
-    )
-    expect.sequence(raised, 3)
-    if error:
-        expect.that(all(raised), "For an image that does not fit, the model's error should go on to the caller.")
-        expect.that(raised == [error] * 3, f"The model's own error should go on to the caller; yours is {raised[0]}.")
-    else:
-        expect.that(not any(raised), f"Your code raised {raised[0] or raised[1] or raised[2]}.")
-    when = " when the model raises: use try and finally." if error else "."
-    expect.that(left == [], f"A global hook is still there{when}")
-    expect.sequence(other, 3)
-    for was, now in zip(one, other, strict=True):
-        expect.kind(now, dict)
-        _compare_marks(was, now, when)
-    expect.that(drawn == [False] * 3, "PyTorch's random state changed: make the image of zeros, in evaluation mode.")
-
-
-def _compare_marks(one: dict, other: dict, when: str) -> None:
-    """Expect the same marks of a model."""
-    for (name, *count), (_, *now) in zip(one["hooks"], other["hooks"], strict=True):
-        expect.that(sum(now) <= sum(count), f"A hook of yours is still on the module {name!r}{when}")
-        expect.that(now == count, f"A hook that was there before is gone from the module {name!r}{when}")
-    for (name, mode), (_, now) in zip(one["modes"], other["modes"], strict=True):
-        was = "training" if mode else "evaluation"
-        expect.that(mode == now, f"The module {name!r} was in {was} mode, and is not any more{when}")
-    expect.that(one["objects"] == other["objects"], f"Parameters or buffers are other objects, or elsewhere{when}")
-    expect.that(one["kinds"] == other["kinds"], f"The modules are not those that they were{when}")
-    expect.that(one["flags"] == other["flags"], f"requires_grad of a parameter changed{when}")
-    parameters = len(one["flags"])
-    for i, (was, now) in enumerate(zip(one["values"], other["values"], strict=True)):
-        what = "A parameter" if i < parameters else "A buffer (running statistics, counters)"
-        expect.close(now, was, f"{what} has other values afterwards{when}", rtol=0.0, atol=0.0)
-    for was, now in zip(one["grads"], other["grads"], strict=True):
-        expect.that((was is None) == (now is None), f"The gradient of a parameter changed{when}")
-        if was is not None:
-            expect.close(now, was, f"The gradient of a parameter changed{when}", rtol=0.0, atol=0.0)
-
-
-_GRAPH = """
-enabled = []
-class Watching(nn.Conv2d):
-    def forward(self, x):
-        enabled.append(torch.is_grad_enabled())
-        return super().forward(x)
-model = nn.Sequential(Watching(settings[0], 2, 3), nn.ReLU())
-{call}
-still = torch.is_grad_enabled()
-"""
-
-
-def _no_graph(student: Student, call: str, settings: list[int], size: Sequence[int]) -> None:
-    """Expect a pass without gradients, and gradients to be enabled behind it."""
-    code = _MODELS + _GRAPH.replace("{call}", call)
-    enabled, still = student.run(code, ["enabled", "still"], settings=settings, size=tuple(size))
-    expect.that(type(enabled) is list and len(enabled) > 0, "Send an image through the model.")
-    expect.that(not any(enabled), "Make the pass under torch.no_grad().")
-    expect.that(still is True, "Gradients stay disabled after your function: use `with torch.no_grad():`.")
+def _traceless(student: Student, call: str, settings: list[int], size: Sequence[int], **others: Any) -> None:
+    """Expect a network of convolutions to be after a call what it was before."""
+    make, before = "made('convolutions', settings)", _MODELS + others.pop("before", "")
+    untouched.same_model(student, call, make, size, random_state=True, before=before, settings=settings, **others)
 
 
 def _own_count(student: Student, call: str, settings: list[int], size: Sequence[int]) -> None:
     """Expect that no counter of PyTorch's is at work; the course's uses it."""
-    code = _MODELS + (
-        "from torch.utils.flop_counter import FlopCounterMode\ncalled = []\nkept = FlopCounterMode.__enter__\n"
-        "def watched(self):\n    called.append(1)\n    return kept(self)\nFlopCounterMode.__enter__ = watched\n"
-        f"model = makers['twice'](settings)\ntry:\n    {call}\nfinally:\n    FlopCounterMode.__enter__ = kept\n"
-    )
-    called = student.run(code, "called", settings=settings, size=tuple(size))
-    expect.that(
-        type(called) is list and not called, "Count yourself: a counter of PyTorch's, or the course's, is at work."
-    )
+    untouched.no_counter(student, call, "made('twice', settings)", size, before=_MODELS, settings=settings)

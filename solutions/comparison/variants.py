@@ -1,27 +1,9 @@
 """Right and wrong answers to the assignment `comparison`, on file for `autograde verify`."""
 
-from textwrap import indent
-
-from autograde.variants import right, wrong
+from autograde.variants import filled, right, wrong
+from solutions import visits
 
 # Each answer is a template whose parts a variant replaces: it then shows only what is special about it.
-
-
-def _filled(template: str, usual: dict[str, str], parts: dict[str, str]) -> str:
-    """Return a template with its parts filled in; parts of several lines are indented like the line they are in."""
-    unknown = set(parts) - set(usual)
-    if unknown:
-        raise KeyError(f"no such part: {unknown}")
-    lines = []
-    for line in template.strip("\n").split("\n"):
-        for name, part in {**usual, **parts}.items():
-            if "<" + name + ">" in line:
-                if line.strip() == "<" + name + ">":
-                    line = indent(part.strip("\n"), line[: len(line) - len(line.lstrip())])
-                else:
-                    line = line.replace("<" + name + ">", part)
-        lines.append(line)
-    return "\n".join(lines) + "\n"
 
 
 def _count(result: str, before: str = "pass") -> str:
@@ -31,36 +13,24 @@ def _count(result: str, before: str = "pass") -> str:
 
 # Exercises 2 and 3 visit a model in the same way.
 _VISIT = """
-<head>
+{head}
     total, met, handles = 0, set(), []
     def hook(module, inputs, output):
         nonlocal total
-        <hook>
-    <before>
+        {hook}
+    {before}
     for m in model.modules():
-        if <watched>:
+        if {watched}:
             handles.append(m.register_forward_hook(hook))
-    <run>
-    return <result>
+    {run}
+    return {result}
 """
 _PARTS = {
     "head": "def count_macs(model, input_size):",
-    "before": "modes = {m: m.training for m in model.modules()}",
-    "run": """
-try:
-    model.eval()
-    like = next(model.parameters(), torch.zeros(()))
-    with torch.no_grad():
-        model(torch.zeros(1, *input_size, device=like.device, dtype=like.dtype))
-finally:
-    for handle in handles:
-        handle.remove()
-    for m, mode in modes.items():
-        m.training = mode
-""",
+    "before": visits.BEFORE,
+    "run": visits.RUN,
     "result": "total",
 }
-_RUN = _PARTS["run"]
 _CONV = "output.numel() * module.in_channels // module.groups * math.prod(module.kernel_size)"
 _LINEAR = "output.numel() * module.in_features"
 _SPREAD = "inputs[0].numel() * module.out_channels // module.groups * math.prod(module.kernel_size)"
@@ -86,7 +56,7 @@ total += {factor}macs
 
 def _macs(**parts: str) -> str:
     """Return an answer to the second exercise with some parts replaced."""
-    return _filled(_VISIT, {**_PARTS, "hook": _works(), "watched": "isinstance(m, WEIGHTED)"}, parts)
+    return filled(_VISIT, {**_PARTS, "hook": _works(), "watched": "isinstance(m, WEIGHTED)"}, parts)
 
 
 _BYTES = "total += output.numel() * output.element_size()"
@@ -97,115 +67,31 @@ _WATCHED = "isinstance(m, WEIGHTED) if weighted_only else not list(m.children())
 def _memory(**parts: str) -> str:
     """Return an answer to the third exercise with some parts replaced."""
     head = "def activation_memory(model, input_size, weighted_only=True):"
-    return _filled(_VISIT, {**_PARTS, "head": head, "hook": _TENSORS, "watched": _WATCHED}, parts)
+    return filled(_VISIT, {**_PARTS, "head": head, "hook": _TENSORS, "watched": _WATCHED}, parts)
 
 
-#: What a visit may leave behind: a name, the parts, the hint.
-_TRACES: list[tuple[str, dict[str, str], str]] = [
-    ("left in evaluation mode", {"before": "modes = {}"}, "was in training mode, and is not any more"),
-    (
-        "always back in training mode",
-        {"before": "modes = {}", "run": _RUN + "model.train()\n"},
-        "was in evaluation mode, and is not any more",
-    ),
-    (
-        "one mode for all",
-        {"before": "modes, mode = {}, model.training", "run": _RUN + "model.train(mode)\n"},
-        "mode, and is not any more",
-    ),
-    (
-        "hooks left",
-        {"run": _RUN.replace("handle.remove()", "pass")},
-        "A hook of yours is still on the module",
-    ),
-    (
-        "all hooks removed",
-        {
-            "run": _RUN.replace(
-                "for handle in handles:\n        handle.remove()",
-                "for m in model.modules():\n        m._forward_hooks.clear()",
-            )
-        },
-        "A hook that was there before is gone",
-    ),
-    (
-        "no finally",
-        {
-            "run": """
-model.eval()
-like = next(model.parameters(), torch.zeros(()))
-with torch.no_grad():
-    model(torch.zeros(1, *input_size, device=like.device, dtype=like.dtype))
-for handle in handles:
-    handle.remove()
-for m, mode in modes.items():
-    m.training = mode
-"""
-        },
-        "when the model raises: use try and finally",
-    ),
-    (
-        "errors swallowed",
-        {"run": _RUN.replace("finally:", "except RuntimeError:\n    pass\nfinally:")},
-        "error should go on to the caller",
-    ),
+#: What a visit may leave behind besides: a name, the parts, the hint.
+_MORE = [
     (
         "errors of its own",
-        {"run": _RUN.replace("finally:", "except RuntimeError as e:\n    raise ValueError('no') from e\nfinally:")},
+        {"run": visits.RUN.replace("finally:", "except RuntimeError as e:\n    raise ValueError from e\nfinally:")},
         "The model's own error should go on to the caller",
     ),
     (
-        "gradients recorded",
-        {"run": _RUN.replace("torch.no_grad()", "torch.enable_grad()")},
-        "under torch.no_grad()",
-    ),
-    (
-        "gradients left disabled",
-        {"run": _RUN.replace("with torch.no_grad():\n        model(", "torch.set_grad_enabled(False)\n    model(")},
-        "Gradients stay disabled after your function",
-    ),
-    ("a random image", {"run": _RUN.replace("torch.zeros(1,", "torch.randn(1,")}, "PyTorch's random state changed"),
-    (
-        "seeded",
-        {"run": _RUN.replace("    model.eval()\n", "    model.eval()\n    torch.manual_seed(0)\n")},
+        "a random image",
+        {"run": visits.RUN.replace("torch.zeros(1,", "torch.randn(1,")},
         "PyTorch's random state changed",
     ),
-    (
-        "in the model's own mode",
-        {"run": _RUN.replace("    model.eval()\n", "")},
-        "Your code raised ValueError: Expected more than 1 value per channel",
-    ),
-    ("always float32", {"run": _RUN.replace(", dtype=like.dtype", "")}, "Your code raised RuntimeError"),
-    ("always on the CPU", {"run": _RUN.replace("device=like.device, ", "")}, "Your code raised"),
-    (
-        "a parameter needed",
-        {"run": _RUN.replace("next(model.parameters(), torch.zeros(()))", "next(model.parameters())")},
-        "Your code raised StopIteration",
-    ),
+    ("seeded", {"run": visits.after_eval("torch.manual_seed(0)")}, "PyTorch's random state changed"),
     (
         "without an example's dimension",
-        {"run": _RUN.replace("torch.zeros(1, *input_size", "torch.zeros(input_size")},
+        {"run": visits.RUN.replace("torch.zeros(1, *input_size", "torch.zeros(input_size")},
         "Your code raised",
-    ),
-    (
-        "the model moved to the meta device",
-        {"run": _RUN.replace("    model.eval()\n", '    model.eval().to("meta")\n')},
-        "Parameters or buffers are other objects, or elsewhere",
-    ),
-    (
-        "gradients cleared",
-        {"run": _RUN.replace("    model.eval()\n", "    model.eval()\n    model.zero_grad()\n")},
-        "The gradient of a parameter changed",
-    ),
-    (
-        "parameters frozen",
-        {"run": _RUN.replace("    model.eval()\n", "    model.eval()\n    model.requires_grad_(False)\n")},
-        "requires_grad of a parameter changed",
     ),
     (
         "a pass in training mode first",
         {
-            "run": _RUN.replace(
+            "run": visits.RUN.replace(
                 "    model.eval()\n",
                 "    with torch.no_grad():\n"
                 "        try:\n"
@@ -221,29 +107,24 @@ for m, mode in modes.items():
 ]
 
 
-def _traces(make, *left_out: str) -> list:
-    """Return wrong answers that leave something behind."""
-    return [wrong(name, make(**parts), hint=hint) for name, parts, hint in _TRACES if name not in left_out]
-
-
 _ROW = """
 def comparison_row(name, model, input_size, top5_error=None, counters=None):
-    <check>
+    {check}
     parameters, macs, memory = counters if counters is not None else (count_parameters, count_macs, activation_memory)
-    <before>
+    {before}
     p, m = parameters(model), macs(model, input_size)
     row = {}
     row["network"] = name
-    row["parameters"] = <parameters>
-    row["gmac"] = <gmac>
-    row["gflop"] = <gflop>
-    row["weighted_layers"] = <layers>
-    row["weights_mib"] = <weights>
-    row["outputs_mib"] = <outputs>
-    row["all_outputs_mib"] = <everything>
-    row["macs_per_parameter"] = <uses>
-    row["top5_accuracy"] = <accuracy>
-    return <result>
+    row["parameters"] = {parameters}
+    row["gmac"] = {gmac}
+    row["gflop"] = {gflop}
+    row["weighted_layers"] = {layers}
+    row["weights_mib"] = {weights}
+    row["outputs_mib"] = {outputs}
+    row["all_outputs_mib"] = {everything}
+    row["macs_per_parameter"] = {uses}
+    row["top5_accuracy"] = {accuracy}
+    return {result}
 """
 _COLUMNS = {
     "check": "if top5_error is not None and not (0 <= top5_error <= 100):\n    raise ValueError('no such error')",
@@ -263,19 +144,19 @@ _COLUMNS = {
 
 def _row(**parts: str) -> str:
     """Return an answer to the fourth exercise with some parts replaced."""
-    return _filled(_ROW, _COLUMNS, parts)
+    return filled(_ROW, _COLUMNS, parts)
 
 
 _FRONT = """
 def pareto_front(points):
-    <nan>
-    <before>
-    order = sorted(range(len(points)), key=<key>)
+    {nan}
+    {before}
+    order = sorted(range(len(points)), key={key})
     front = []
     for i in order:
-        if <keep>:
+        if {keep}:
             front.append(i)
-    return <result>
+    return {result}
 """
 _SORTED = {
     "nan": """
@@ -295,7 +176,7 @@ for point in points:
 
 def _pareto(**parts: str) -> str:
     """Return an answer to the fifth exercise with some parts replaced."""
-    return _filled(_FRONT, _SORTED, parts)
+    return filled(_FRONT, _SORTED, parts)
 
 
 def _all_pairs(condition: str) -> str:
@@ -655,7 +536,7 @@ total += module.weight[0].numel() * seen.numel()
             hint="The number of MACs should be an integer",
         ),
         wrong("in billions", _macs(result="total / 1e9"), hint="The number of MACs should be an integer"),
-        *_traces(_macs),
+        *visits.traces(_macs, more=_MORE),
         wrong(
             "PyTorch's counter",
             """
@@ -840,21 +721,12 @@ if (weighted if weighted_only else leaf) and isinstance(output, torch.Tensor):
         ),
         wrong("MiB", _memory(result="total / 2**20"), hint="The number of bytes should be an integer"),
         # What is left out here is tried in exercise 2 already.
-        *_traces(
+        *visits.traces(
             _memory,
-            *(
-                "one mode for all",
-                "errors of its own",
-                "seeded",
-                "a parameter needed",
-                "without an example's dimension",
-            ),
-            *(
-                "gradients cleared",
-                "parameters frozen",
-                "a pass in training mode first",
-                "always back in training mode",
-            ),
+            *("always back in training mode", "one mode for all", "errors of its own", "seeded", "a parameter needed"),
+            *("without an example's dimension", "gradients cleared", "parameters frozen"),
+            "a pass in training mode first",
+            more=_MORE,
         ),
         wrong(
             "the chapter's counter",

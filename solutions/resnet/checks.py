@@ -8,6 +8,7 @@ that usual mistakes give come from networks, and from counts, that have the mist
 
 import copy
 import functools
+import inspect
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -19,10 +20,11 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet
 
-from autograde import expect, networks
+from autograde import expect, networks, untouched
 from autograde.cases import Cases, check
 from autograde.student import Student
 from ravines import counting
+from solutions import toy_networks
 
 #: Float64 arithmetic in another order differs by less than this; every mistake differs by more.
 EXACT = {"rtol": 1e-8, "atol": 1e-8}
@@ -735,117 +737,14 @@ def small_resnet(student: Student, cases: Cases) -> None:
 
 # --- 5. layer_table --------------------------------------------------------------------------------------------------
 
-# Models for the table, defined on both sides. Each entry makes a model; its image is in _INPUTS.
-_MODELS = """
-import torch
-from torch import nn
-from torch.nn import functional as F
-
-class Convolutions(nn.Module):
-    # Every setting of a convolution, registered in another order than that of use.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4 * 4 * c, k))
-        self.stem = nn.Conv2d(a, 3 * b, (3, 5), stride=(2, 1), padding=(1, 0))
-        self.norm = nn.BatchNorm2d(3 * b)
-        self.grouped = nn.Conv2d(3 * b, 3 * c, 3, groups=3, dilation=2, bias=False)
-        self.depthwise = nn.Conv2d(3 * c, 3 * c, 3, stride=2, padding=1, groups=3 * c)
-        self.pointwise = nn.Conv2d(3 * c, 4 * c, 1, bias=False)
-        self.act = nn.ReLU(inplace=True)
-        self.pool = nn.MaxPool2d(2, ceil_mode=True)
-        self.spare = nn.Linear(3, 3)  # never used
-    def forward(self, x):
-        x = self.act(self.norm(self.stem(x)))
-        x = self.pool(self.grouped(x))
-        x = F.relu(self.pointwise(self.depthwise(x)))
-        return self.head(x)
-
-class Twice(nn.Module):
-    # A ReLU, a linear layer and a convolution that are used more than once; one module with two names.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.mix = nn.Conv2d(b, b, 3, padding=1)
-        self.act = nn.ReLU()
-        self.first = nn.Conv2d(a, b, 1)
-        self.again = self.mix
-        self.dense = nn.Linear(b, b)
-    def forward(self, x):
-        x = self.act(self.first(x))
-        x = self.act(self.mix(x))
-        x = F.avg_pool2d(x, 2)
-        x = self.act(self.again(x)).mean((2, 3))
-        return self.dense(self.act(self.dense(x)))
-
-class Tied(nn.Module):
-    # Two layers that share a weight, and one that is frozen.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.encoder = nn.Linear(b, b)
-        self.decoder = nn.Linear(b, b)
-        self.decoder.weight = self.encoder.weight
-        self.frozen = nn.Linear(b, k).requires_grad_(False)
-    def forward(self, x):
-        return self.frozen(self.decoder(self.encoder(x)))
-
-class Words(nn.Module):
-    # Linear layers on more than two dimensions; a normalization without running statistics; an empty Sequential.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.up = nn.Linear(a, 4 * b, bias=False)
-        self.norm = nn.LayerNorm(4 * b)
-        self.nothing = nn.Sequential()
-        self.down = nn.Linear(4 * b, k)
-    def forward(self, x):
-        x = self.nothing(self.norm(self.up(x)))
-        return self.down(x)
-
-class Modes(nn.Module):
-    # Another way in training; a batch of one image could not be normalized there.
-    def __init__(self, s):
-        super().__init__()
-        a, b, c, k = s
-        self.body = nn.Sequential(nn.Conv2d(a, b, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(b), nn.Flatten())
-        self.drop = nn.Dropout(0.5)
-        self.side = nn.Linear(b, 2)
-        self.main = nn.Linear(b, k)
-    def forward(self, x):
-        x = self.body(x)
-        if self.training:
-            self.side(x)
-        return self.main(self.drop(x))
-
-class Wide(nn.Conv2d):
-    # A class of its own, and still a convolution.
-    pass
-
-def bare(s):
-    # No parameters at all.
-    return nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Sequential(nn.Flatten(), nn.Softmax(1)))
-
-makers = {
-    "convolutions": Convolutions,
-    "twice": Twice,
-    "tied": Tied,
-    "words": Words,
-    "modes": Modes,
-    "wide": lambda s: nn.Sequential(Wide(s[0], s[1], 3, stride=3), nn.BatchNorm2d(s[1])),
-    "bare": bare,
-    "itself": lambda s: nn.Linear(s[0], s[1]),
-}
-def plain(rows):
-    return [tuple(row) if isinstance(row, (tuple, list)) else row for row in rows] if type(rows) is list else rows
-"""
+# The models are made on both sides; the rows come back as tuples.
+_MODELS = inspect.getsource(toy_networks)
 _TABLE = (
     _MODELS
     + """
-model = makers[name](settings)
-if dtype is not None:
-    model = model.to(dtype)
-rows = plain(layer_table(model, size))
+rows = layer_table(made(name, settings, dtype), size)
+if type(rows) is list:
+    rows = [tuple(row) if isinstance(row, (tuple, list)) else row for row in rows]
 """
 )
 
@@ -982,12 +881,13 @@ def layer_table(student: Student, cases: Cases) -> None:
     """Compare with PyTorch's own counter, and look for what is left behind."""
     settings = [cases.integer(2, 4), cases.integer(6, 8), cases.integer(2, 4), cases.integer(5, 9)]
     images = (settings[0], cases.integer(17, 22), cases.integer(19, 24))
-    here: dict[str, Any] = {}
-    exec(_MODELS, here)
+    given: dict[str, Any] = {"before": _MODELS, "settings": settings}
+    call, network = "layer_table(model, size)", "made('convolutions', settings)"
 
-    def compare(name: str, size: Sequence[int], where: str, dtype: torch.dtype | None = None) -> None:
+    def compare(name: str, size: Sequence[int], where: str, dtype: torch.dtype | None = None) -> list[tuple]:
         rows = student.run(_TABLE, "rows", name=name, settings=settings, size=tuple(size), dtype=dtype)
-        _compare_table(rows, here["makers"][name](settings), size, where)
+        _compare_table(rows, toy_networks.made(name, settings), size, where)
+        return rows
 
     with cases("convolutions of every kind", weight=3):
         compare("convolutions", images, "A network with all kinds of convolutions.")
@@ -1003,14 +903,7 @@ def layer_table(student: Student, cases: Cases) -> None:
         compare("itself", (settings[0],), "A model that is a leaf itself has the name ''.")
         compare("twice", images, "A model in float64.", torch.float64)
     with cases("networks on the meta device"):
-        code = _MODELS + (
-            "import torchvision\nwith torch.device('meta'):\n    model = getattr(torchvision.models, name)()\n"
-            "rows = plain(layer_table(model, size))"
-        )
-        rows = student.run(code, "rows", name="resnet18", size=(3, 224, 224))
-        with torch.device("meta"):
-            model = resnet.resnet18()
-        _compare_table(rows, model, (3, 224, 224), "ResNet-18 on the meta device.")
+        rows = compare("resnet18", (3, 224, 224), "ResNet-18 on the meta device.")
         # What torchvision publishes with its weights, in billions.
         published = resnet.ResNet18_Weights.DEFAULT.meta
         expect.that(sum(row[3] for row in rows) == published["num_params"], "The parameters of ResNet-18 are wrong.")
@@ -1018,119 +911,13 @@ def layer_table(student: Student, cases: Cases) -> None:
             round(sum(row[4] for row in rows) / 1e9, 3) == published["_ops"], "The MACs of ResNet-18 are wrong."
         )
     with cases("nothing left behind", weight=3):
-        _traceless(student, settings, images)
+        untouched.same_model(student, call, network, images, **given)
     with cases("when the model raises", weight=2):
-        _traceless(student, settings, (settings[0] + 1, *images[1:]), "RuntimeError")
+        wider = (settings[0] + 1, *images[1:])
+        untouched.same_model(student, call, network, wider, fits=images, error="RuntimeError", **given)
     with cases("shared and frozen parameters"):
         compare("tied", (settings[1],), "Two layers that share a weight, and a frozen one.")
     with cases("no graph"):
-        enabled, still = student.run(_MODELS + _GRAPH, ["enabled", "still"], settings=settings, size=images)
-        expect.that(enabled == [False], "Make the pass once, and under torch.no_grad().")
-        expect.that(still is True, "Gradients stay disabled after your function: use `with torch.no_grad():`.")
+        untouched.no_graph(student, call, images, once=True)
     with cases("your own count"):
-        code = _MODELS + (
-            "from torch.utils.flop_counter import FlopCounterMode\ncalled = []\nkept = FlopCounterMode.__enter__\n"
-            "def watched(self):\n    called.append(1)\n    return kept(self)\nFlopCounterMode.__enter__ = watched\n"
-            "try:\n    layer_table(makers['twice'](settings), size)\nfinally:\n    FlopCounterMode.__enter__ = kept\n"
-        )
-        called = student.run(code, "called", settings=settings, size=images)
-        expect.that(type(called) is list and not called, "Count yourself: a counter of PyTorch's is at work.")
-
-
-_GRAPH = """
-enabled = []
-class Watching(nn.Conv2d):
-    def forward(self, x):
-        enabled.append(torch.is_grad_enabled())
-        return super().forward(x)
-layer_table(nn.Sequential(Watching(settings[0], 2, 3), nn.ReLU()), size)
-still = torch.is_grad_enabled()
-"""
-
-# Everything that a model has, before and after; `size` may be one that it does not take.
-_TRACE = """
-own_calls = []
-def own(module, *rest):
-    own_calls.append(1)
-def mark(model):
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return {
-        "objects": [[name, id(t), str(t.device)] for name, t in tensors],
-        "values": [t.detach().clone() for _, t in tensors if not t.is_meta],
-        "grads": [None if t.grad is None or t.grad.is_meta else t.grad.clone() for _, t in model.named_parameters()],
-        "flags": [[name, p.requires_grad] for name, p in model.named_parameters()],
-        "modes": [[name, m.training] for name, m in model.named_modules()],
-        "hooks": [[name, *(len(getattr(m, kind)) for kind in hooks)] for name, m in model.named_modules()],
-        "kinds": [[name, type(m).__name__, "forward" in vars(m)] for name, m in model.named_modules()],
-    }
-torch.manual_seed(0)
-before, after, raised = [], [], []
-for start in ("train", "eval", "mixed"):
-    model = makers["convolutions"](settings)
-    with torch.enable_grad():
-        model(torch.randn(4, *shape)).sum().backward()
-    model.stem.weight.requires_grad_(False)
-    model.stem.bias.grad = None
-    model.train(start != "eval")
-    if start == "mixed":
-        model.norm.eval()
-        model.head[2].eval()
-    model.act.register_forward_hook(own)
-    model.register_forward_pre_hook(own)
-    before.append(mark(model))
-    try:
-        layer_table(model, size)
-        raised.append(None)
-    except NotImplementedError:
-        raise
-    except Exception as error:
-        raised.append(type(error).__name__)
-    after.append(mark(model))
-functional = list(torch.nn.modules.module._global_forward_hooks)
-"""
-
-
-def _traceless(student: Student, settings: list[int], size: Sequence[int], error: str = "") -> None:
-    """Expect a model to be after the table what it was before, in several mixtures of modes."""
-    shape = (settings[0], *size[1:])
-    before, after, raised, spare = student.run(
-        _MODELS + _TRACE,
-        ["before", "after", "raised", "functional"],
-        settings=settings,
-        size=tuple(size),
-        shape=shape,
-    )
-    expect.sequence(raised, 3)
-    if error:
-        expect.that(all(raised), "For an image that does not fit, the model's error should go on to the caller.")
-        expect.that(raised == [error] * 3, f"The model's own error should go on to the caller; yours is {raised[0]}.")
-    else:
-        expect.that(not any(raised), f"Your code raised {raised[0] or raised[1] or raised[2]}.")
-    when = " when the model raises: use try and finally." if error else "."
-    expect.that(spare == [], f"A global hook is still there{when}")
-    expect.sequence(after, 3)
-    for one, other in zip(before, after, strict=True):
-        expect.kind(other, dict)
-        _compare_marks(one, other, when)
-
-
-def _compare_marks(one: dict, other: dict, when: str) -> None:
-    """Expect the same marks of a model."""
-    for (name, *count), (_, *now) in zip(one["hooks"], other["hooks"], strict=True):
-        expect.that(sum(now) <= sum(count), f"A hook of yours is still on the module {name!r}{when}")
-        expect.that(now == count, f"A hook that was there before is gone from the module {name!r}{when}")
-    for (name, mode), (_, now) in zip(one["modes"], other["modes"], strict=True):
-        was = "training" if mode else "evaluation"
-        expect.that(mode == now, f"The module {name!r} was in {was} mode, and is not any more{when}")
-    expect.that(one["objects"] == other["objects"], f"Parameters or buffers are other objects, or elsewhere{when}")
-    expect.that(one["kinds"] == other["kinds"], f"The modules are not those that they were{when}")
-    expect.that(one["flags"] == other["flags"], f"requires_grad of a parameter changed{when}")
-    parameters = len(one["flags"])
-    for i, (was, now) in enumerate(zip(one["values"], other["values"], strict=True)):
-        what = "A parameter" if i < parameters else "A buffer (running statistics, counters)"
-        expect.close(now, was, f"{what} has other values afterwards{when}", rtol=0.0, atol=0.0)
-    for was, now in zip(one["grads"], other["grads"], strict=True):
-        expect.that((was is None) == (now is None), f"The gradient of a parameter changed{when}")
-        if was is not None:
-            expect.close(now, was, f"The gradient of a parameter changed{when}", rtol=0.0, atol=0.0)
+        untouched.no_counter(student, call, "made('twice', settings)", images, **given)

@@ -2,26 +2,10 @@
 
 from textwrap import indent
 
-from autograde.variants import right, wrong
+from autograde.variants import filled, right, wrong
+from solutions import visits
 
 # Each answer is a template whose parts a variant replaces: it then shows only what is special about it.
-
-
-def _filled(template: str, usual: dict[str, str], parts: dict[str, str]) -> str:
-    """Return a template with its parts filled in; parts of several lines are indented like the line they are in."""
-    unknown = set(parts) - set(usual)
-    if unknown:
-        raise KeyError(f"no such part: {unknown}")
-    lines = []
-    for line in template.strip("\n").split("\n"):
-        for name, part in {**usual, **parts}.items():
-            if "{" + name + "}" in line:
-                if line.strip() == "{" + name + "}":
-                    line = indent(part.strip("\n"), line[: len(line) - len(line.lstrip())])
-                else:
-                    line = line.replace("{" + name + "}", part)
-        lines.append(line)
-    return "\n".join(lines) + "\n"
 
 
 def _depth(result: str) -> str:
@@ -68,7 +52,7 @@ _COUNT_PARTS = {
 
 def _count(**parts: str) -> str:
     """Return an answer to the second exercise with some parts replaced."""
-    return _filled(_COUNT, _COUNT_PARTS, parts)
+    return filled(_COUNT, _COUNT_PARTS, parts)
 
 
 _RESNET = """
@@ -150,7 +134,7 @@ return nn.Sequential(*parts)
 
 def _resnet(**parts: str) -> str:
     """Return an answer to the third exercise with some parts replaced."""
-    return _filled(_RESNET, _RESNET_PARTS, parts)
+    return filled(_RESNET, _RESNET_PARTS, parts)
 
 
 def _start(line: str) -> str:
@@ -224,7 +208,7 @@ return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
 
 def _small(**parts: str) -> str:
     """Return an answer to the fourth exercise with some parts replaced."""
-    return _filled(_SMALL, _SMALL_PARTS, parts)
+    return filled(_SMALL, _SMALL_PARTS, parts)
 
 
 def _shortcut(taken: str = "x[:, :, :: self.stride, :: self.stride]", padding: str = "0, more", both: str = "") -> str:
@@ -251,7 +235,7 @@ def layer_table(model, input_size):
     return rows
 """
 _TABLE_PARTS = {
-    "before": "modes = {m: m.training for m in model.modules()}",
+    "before": visits.BEFORE,
     "names": "{m: name for name, m in model.named_modules() if len(list(m.children())) == 0}",
     "own": """
 parameters = 0
@@ -268,24 +252,13 @@ elif isinstance(module, nn.Linear):
     macs = output[0].numel() * module.in_features
 """,
     "row": "Row(names[module], type(module).__name__, tuple(output.shape[1:]), parameters, macs)",
-    "run": """
-try:
-    model.eval()
-    like = next(model.parameters(), torch.zeros(()))
-    with torch.no_grad():
-        model(torch.empty(1, *input_size, device=like.device, dtype=like.dtype))
-finally:
-    for handle in handles:
-        handle.remove()
-    for m, mode in modes.items():
-        m.training = mode
-""",
+    "run": visits.RUN,
 }
 
 
 def _table(**parts: str) -> str:
     """Return an answer to the fifth exercise with some parts replaced."""
-    return _filled(_TABLE, _TABLE_PARTS, parts)
+    return filled(_TABLE, _TABLE_PARTS, parts)
 
 
 def _macs(convolution: str, linear: str = "output[0].numel() * module.in_features", other: str = "0") -> str:
@@ -296,7 +269,6 @@ def _macs(convolution: str, linear: str = "output[0].numel() * module.in_feature
     )
 
 
-_RUN = _TABLE_PARTS["run"]
 _USUAL_MACS = "output[0].numel() * module.weight[0].numel()"
 
 VARIANTS = {
@@ -1125,13 +1097,13 @@ return F.relu(self.bn1(self.conv2(out)) + self.shortcut(x))
         ),
         wrong(
             "the order of registration",
-            _table(run=_RUN + "order = list(names.values())\nrows.sort(key=lambda row: order.index(row.name))\n"),
+            _table(run=visits.RUN + "order = list(names.values())\nrows.sort(key=lambda row: order.index(row.name))\n"),
             hint="The rows are in the order of use",
         ),
         wrong(
             "unused modules too",
             _table(
-                run=_RUN
+                run=visits.RUN
                 + "for m, name in names.items():\n    if name not in [row.name for row in rows]:\n"
                 + "        rows.append(Row(name, type(m).__name__, (), sum(p.numel() for p in m.parameters()), 0))\n"
             ),
@@ -1170,127 +1142,27 @@ return F.relu(self.bn1(self.conv2(out)) + self.shortcut(x))
             hint="Each row has five values",
         ),
         wrong(
-            "in the model's own mode",
-            _table(run=_RUN.replace("    model.eval()\n", "")),
-            hint="Your code raised ValueError: Expected more than 1 value per channel",
-        ),
-        wrong(
             "in training mode, two images",
             _table(
-                run=_RUN.replace("    model.eval()\n", "").replace("torch.empty(1,", "torch.randn(2,"),
+                run=visits.RUN.replace("    model.eval()\n", "").replace("torch.zeros(1,", "torch.randn(2,"),
                 macs=_TABLE_PARTS["macs"],
             ),
             hint="A module that is not used in the evaluation",
         ),
-        wrong(
-            "left in evaluation mode",
-            _table(before="modes = {}"),
-            hint="was in training mode, and is not any more",
-        ),
-        wrong(
-            "always back in training mode",
-            _table(before="modes = {}", run=_RUN + "model.train()\n"),
-            hint="was in evaluation mode, and is not any more",
-        ),
-        wrong(
-            "one mode for all",
-            _table(before="modes, mode = {}, model.training", run=_RUN + "model.train(mode)\n"),
-            hint="was in evaluation mode, and is not any more",
-        ),
-        wrong(
-            "hooks left",
-            _table(run=_RUN.replace("handle.remove()", "pass")),
-            hint="A hook of yours is still on the module",
-        ),
-        wrong(
-            "all hooks removed",
-            _table(
-                run=_RUN.replace(
-                    "for handle in handles:\n        handle.remove()",
-                    "for m in names:\n        m._forward_hooks.clear()",
-                )
-            ),
-            hint="A hook that was there before is gone",
-        ),
-        wrong(
-            "no finally",
-            _table(
-                run="""
-model.eval()
-like = next(model.parameters(), torch.zeros(()))
-with torch.no_grad():
-    model(torch.empty(1, *input_size, device=like.device, dtype=like.dtype))
-for handle in handles:
-    handle.remove()
-for m, mode in modes.items():
-    m.training = mode
-"""
-            ),
-            hint="when the model raises: use try and finally",
-        ),
-        wrong(
-            "errors swallowed",
-            _table(run=_RUN.replace("finally:", "except RuntimeError:\n    pass\nfinally:")),
-            hint="error should go on to the caller",
-        ),
-        wrong(
-            "gradients recorded",
-            _table(run=_RUN.replace("torch.no_grad()", "torch.enable_grad()")),
-            hint="under torch.no_grad()",
-        ),
-        wrong(
-            "gradients left disabled",
-            _table(
-                run=_RUN.replace("with torch.no_grad():\n        model(", "torch.set_grad_enabled(False)\n    model(")
-            ),
-            hint="Gradients stay disabled after your function",
-        ),
-        wrong(
-            "always float32",
-            _table(run=_RUN.replace(", dtype=like.dtype", "")),
-            hint="Your code raised RuntimeError",
-        ),
-        wrong(
-            "always on the CPU",
-            _table(run=_RUN.replace("device=like.device, ", "")),
-            hint="Your code raised",
-        ),
-        wrong(
-            "a parameter needed",
-            _table(run=_RUN.replace("next(model.parameters(), torch.zeros(()))", "next(model.parameters())")),
-            hint="Your code raised StopIteration",
-        ),
-        wrong(
-            "the model moved to the meta device",
-            _table(run=_RUN.replace("    model.eval()\n", '    model.eval().to("meta")\n')),
-            hint="Parameters or buffers are other objects, or elsewhere",
-        ),
+        *visits.traces(_table),
         wrong(
             "float64 and back",
             _table(
-                run=_RUN.replace("    model.eval()\n", "    model.eval().double()\n")
+                run=visits.RUN.replace("    model.eval()\n", "    model.eval().double()\n")
                 + "model.to(dtype=torch.float32)\n"
             ),
             hint="Parameters or buffers are other objects, or elsewhere",
         ),
         wrong(
-            "gradients cleared",
-            _table(run=_RUN.replace("    model.eval()\n", "    model.eval()\n    model.zero_grad()\n")),
-            hint="The gradient of a parameter changed",
-        ),
-        wrong(
-            "parameters frozen",
-            _table(run=_RUN.replace("    model.eval()\n", "    model.eval()\n    model.requires_grad_(False)\n")),
-            hint="requires_grad of a parameter changed",
-        ),
-        wrong(
             "PyTorch's counter",
             _table(
-                run="""
-from torch.utils.flop_counter import FlopCounterMode
-with FlopCounterMode(display=False):
-"""
-                + "\n".join("    " + line for line in _RUN.strip("\n").split("\n"))
+                run="from torch.utils.flop_counter import FlopCounterMode\nwith FlopCounterMode(display=False):\n"
+                + indent(visits.RUN.strip("\n"), "    ")
             ),
             hint="Count yourself: a counter of PyTorch's",
         ),

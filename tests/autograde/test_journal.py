@@ -318,6 +318,7 @@ def test_settings_checks_source_and_code_are_part_of_the_key(tmp_path):
     folder = root / "solutions" / "sums"
     assert noted(lambda: (folder / "variants.py").write_text("")) == 1
     assert noted(lambda: (folder / "checks.py").write_text(toy.CHECKS + "\n")) == 0
+    assert noted(lambda: (folder.parent / "shared.py").write_text("x = 1")) == 0
     assert noted(lambda: (folder / "sums.py").write_text((folder / "sums.py").read_text() + "\n# %%\n1\n")) == 0
     (root / "helpers").mkdir()
     (root / "helpers" / "__init__.py").write_text("")
