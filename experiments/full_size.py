@@ -109,9 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training images (default 10)")
     parser.add_argument("--size", type=int, default=224, help="height and width of a crop in pixels (default 224)")
     parser.add_argument("--limit", type=int, help="use so many images of each split")
-    parser.add_argument(
-        "--embedded", action="store_true", help="the images that come with the course, not all 70,000"
-    )
+    parser.add_argument("--embedded", action="store_true", help="the images that come with the course, not all 70,000")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "full_size", help="for checkpoints and logs")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where to write (default: beside this script)")
     options = parser.parse_args(arguments)
