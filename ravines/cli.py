@@ -151,6 +151,7 @@ def explained(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     show_default=True,
     help="Parts of a batch, one after another, to fit into memory.",
 )
+@click.option("--sync-norm", is_flag=True, help="Batch normalization over all GPUs' shares of a batch; slower.")
 @click.option("--deterministic", is_flag=True, help="The same numbers in every run, on a GPU too; slower.")
 @click.option("--workers", type=click.IntRange(0), help="Processes that read files (default: one a core, up to 8).")
 @click.option(

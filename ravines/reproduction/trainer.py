@@ -45,6 +45,8 @@ class Settings:
         compile: whether torch.compile makes the network faster first.
         tf32: whether float32 products may be rounded to 10 bits on the GPU.
         accumulate: in how many parts a process's share of a batch is done, so that it fits into memory.
+        sync_norm: whether batch normalization takes its statistics over the shares of all processes, as one process
+            would; only on GPUs. Otherwise each process normalizes its own share.
         deterministic: whether a second run gives the same numbers to the last bit, on a GPU too.
         seed: of weights, order, crops and dropout.
         workers: how many processes read files, beside each training process.
@@ -57,6 +59,7 @@ class Settings:
     compile: bool = False
     tf32: bool = False
     accumulate: int = 1
+    sync_norm: bool = False
     deterministic: bool = False
     seed: int = 0
     workers: int = 0
@@ -119,6 +122,13 @@ class Trainer:
         # After the weights: each process drops out its own activations.
         torch.manual_seed(settings.seed + group.rank)
 
+        if settings.sync_norm and group.world > 1:
+            if group.device.type != "cuda":
+                raise TrainingError(
+                    "PyTorch shares batch normalization's statistics among GPUs only: leave out --sync-norm, or use "
+                    "one process."
+                )
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         memory = torch.channels_last if settings.channels_last else torch.preserve_format
         self.model = model.to(group.device, memory_format=memory)
         self.average = (

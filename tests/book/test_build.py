@@ -46,6 +46,7 @@ def test_every_page_is_built(pages):
     assert {page.stem for page in CHAPTERS} | {
         "index",
         "claims",
+        "reproductions",
         "students",
         "instructors",
         "grading",

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import jupytext
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from ravines.claims import ledger
+from ravines.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -22,7 +24,7 @@ def toc_pages():
 
 #: Pages that run, and those of them that teach: an appendix has no claims, assignment and experiment.
 EXECUTED = [path for path in toc_pages() if "```{code-cell}" in path.read_text(encoding="utf-8")]
-CHAPTERS = [path for path in EXECUTED if path.stem not in ("grading", "claims")]
+CHAPTERS = [path for path in EXECUTED if path.stem not in ("grading", "claims", "reproductions")]
 by_name = pytest.mark.parametrize("page", CHAPTERS, ids=lambda p: p.stem)
 when_run = pytest.mark.parametrize("page", EXECUTED, ids=lambda p: p.stem)
 
@@ -74,6 +76,20 @@ def test_the_totals_of_the_ledger_are_counted():
     glued = set(re.findall(r"\{glue:text\}`(\w+)`", text))
     assert {"claims", "holds", "caveat", "imprecise", "wrong", "computed", "by_papers", "by_imagenet"} <= glued
     assert not re.search(r"\d", text)
+
+
+def test_every_command_of_ravines_on_a_page_can_be_given():
+    """Its options exist, and their values are of the right kind; "..." stands for what was said before."""
+    found = []
+    for page in toc_pages():
+        text = page.read_text(encoding="utf-8")
+        lines = re.findall(r"^(?: {4})?(?:torchrun .* -m )?ravines (train|evaluate|count) (.+)$", text, re.M)
+        lines += re.findall(r"`ravines\s(train|evaluate|count)\s(torchvision:[^`]+)`", text)
+        for name, words in lines:
+            found.append(f"{page.stem}: {name} {words}")
+            if not words.endswith("..."):
+                main.commands[name].make_context(name, shlex.split(words))
+    assert {"alexnet", "vgg", "resnet", "comparison", "imagenet", "reproductions"} <= {f.split(":")[0] for f in found}
 
 
 @by_name

@@ -203,6 +203,14 @@ def test_accumulated_parts_give_the_same_losses(splits, tmp_path):
     assert found[0] == pytest.approx(found[1], abs=1e-5)
 
 
+def test_statistics_are_shared_among_gpus_only(splits, tmp_path):
+    """One process has nothing to share; two on a CPU cannot."""
+    settings = Settings(sync_norm=True)
+    trainer(tmp_path, splits, settings=settings)
+    with pytest.raises(TrainingError, match="leave out --sync-norm, or use one process"):
+        Trainer(small(), recipe.load("resnet2015"), splits, tmp_path, Group(0, 2, torch.device("cpu")), settings)
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(splits, tmp_path):
     run = trainer(tmp_path, splits)
     run.run(quiet=True)
