@@ -64,15 +64,24 @@ class ExerciseResult:
     fault: str | None = None
 
 
+class Decided(BaseException):
+    """A case has failed, and no more is wanted than that; no ``except Exception`` of a check should stop it."""
+
+
 class Cases:
     """The cases of one exercise, as they run. Call it to open one: ``with cases("name", weight=2): ...``.
+
+    Args:
+        seed: this run's secret seed.
+        brief: end the check with :class:`Decided` once a case has failed.
 
     Attributes:
         generator: a CPU generator with this run's secret seed.
         results: the finished cases.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, brief: bool = False) -> None:
+        self.brief = brief
         self.generator = torch.Generator().manual_seed(seed)
         self.results: list[CaseResult] = []
         self.fault: str | None = None
@@ -94,6 +103,8 @@ class Cases:
             self.results.append(CaseResult(name, weight, False, hint))
         else:
             self.results.append(CaseResult(name, weight, True))
+        if self.brief and not self.results[-1].passed:
+            raise Decided
 
     def randn(self, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         """Draw a standard normal tensor of this shape (none: a single number), from the secret seed."""
@@ -108,17 +119,21 @@ class Cases:
         return int(torch.randint(low, high + 1, (), generator=self.generator))
 
 
-def run_check(check: Check, student: Student, *, exercise: str, points: float, seed: int) -> ExerciseResult:
-    """Run one check and weigh its cases.
+def run_check(
+    check: Check, student: Student, *, exercise: str, points: float, seed: int, brief: bool = False
+) -> ExerciseResult:
+    """Run one check and weigh its cases; a brief one ends at the first that fails, whose hint the student would read.
 
     The score is ``points`` times the weight of the passed cases over the weight of all that ran. A check that
     stops before its end (the student's process is gone, or the check itself broke) gives no points, for the
     weight of what did not run is not known.
     """
-    cases = Cases(seed)
+    cases = Cases(seed, brief)
     status, hint, fault = "graded", "", None
     try:
         check(student, cases)
+    except Decided:
+        pass
     except StudentStopped as stop:
         status, hint = stop.status, str(stop)
     except Exception as error:

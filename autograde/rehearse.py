@@ -50,7 +50,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one exercise was worth with one seed; the fields are those of an ExerciseResult."""
+    """What one exercise was worth with one seed; the fields are those of an ExerciseResult.
+
+    Where ``whole`` is false the check ended at the first case that failed, and the score is only known to be lower
+    than the most.
+    """
 
     exercise: str
     seed: int
@@ -59,6 +63,7 @@ class Finding:
     status: str
     hint: str
     fault: str | None
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,17 @@ def steps(notebook: NotebookNode, replace: Mapping[str, str] | None = None) -> l
 
 @dataclass(frozen=True)
 class Branch:
-    """How one notebook goes on from where a trunk has come to: its cells, and the seeds of each exercise's check."""
+    """How one notebook goes on from where a trunk has come to.
+
+    Attributes:
+        cells: to run.
+        seeds: of each exercise's check.
+        brief: whether a check with another than the first of its seeds may end at the first case that fails.
+    """
 
     cells: Sequence[Step]
     seeds: Mapping[str, Sequence[int]]
+    brief: bool = False
 
 
 class _Notebook:
@@ -126,9 +138,15 @@ class _Notebook:
         findings: list[Finding] = []
         for step in branch.cells:
             error = self.run(step)
-            for seed in branch.seeds.get(step.exercise, ()):
+            for k, seed in enumerate(branch.seeds.get(step.exercise, ())):
+                brief = branch.brief and k > 0
                 result = run_check(
-                    checks[step.exercise], student, exercise=step.exercise, points=points[step.exercise], seed=seed
+                    checks[step.exercise],
+                    student,
+                    exercise=step.exercise,
+                    points=points[step.exercise],
+                    seed=seed,
+                    brief=brief,
                 )
                 result = settle(result, error)
                 findings.append(
@@ -140,6 +158,7 @@ class _Notebook:
                         result.status,
                         result.hint,
                         result.fault,
+                        whole=not brief or result.score == result.max_score,
                     )
                 )
         return Rehearsal(tuple(findings), tuple(self.errors))

@@ -30,8 +30,10 @@ from autograde.rehearse import Branch, Finding, Rehearsal, Step
 from autograde.release import reference_notebook, student_notebook, text
 from autograde.variants import MIN_RIGHT, MIN_WRONG, Variant
 
-#: Each process computes with one thread; processes are what runs at once.
+#: Each process computes with one thread; processes are what runs at once. None sees a GPU: a trunk that has used one
+#: could not be forked.
 _QUIET = {
+    "CUDA_VISIBLE_DEVICES": "",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -117,7 +119,8 @@ def verify(
     """Try everything on file, and return one row for each variant and, of the two notebooks, each exercise.
 
     A variant's own exercise is checked with every seed; those after it that it can reach, whose answers are the
-    reference's, with one; those before it, which are over before its cell is run, not at all.
+    reference's, with one; those before it, which are over before its cell is run, not at all. A wrong one's check goes
+    to its end with the first seed, and with the others to the first case that fails, which gives the hint.
 
     Args:
         course: the course.
@@ -279,7 +282,8 @@ def _problem(task: _Task, exercise: str, by_exercise: Mapping[str, Sequence[Find
 def _span(found: Sequence[Finding], top: str) -> str:
     if not found:
         return "-"
-    low, high = min(f.score for f in found), max(f.score for f in found)
+    scores = [f.score for f in found if f.whole]
+    low, high = min(scores), max(scores)
     return f"{low:g}/{top}" if low == high else f"{low:g} to {high:g}/{top}"
 
 
@@ -316,7 +320,10 @@ def _run(
         row = rows.pop()
         first = tasks[row[0]]
         ours, theirs = context.Pipe(duplex=False)
-        branches = [Branch(tasks[i].cells, _asked(tasks[i], seeds[first.assignment.name])) for i in row]
+        branches = [
+            Branch(tasks[i].cells, _asked(tasks[i], seeds[first.assignment.name]), tasks[i].kind == "wrong")
+            for i in row
+        ]
         arguments = theirs, str(first.assignment.folder), first.trunk, branches, timeout
         process = context.Process(target=rehearse.work, args=arguments)
         process.start()

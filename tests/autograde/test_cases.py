@@ -41,6 +41,33 @@ def test_the_score_is_by_weight_and_the_first_hint_is_read() -> None:
     assert "NameError" in result.cases[2].hint
 
 
+def test_a_brief_check_ends_at_the_first_case_that_fails() -> None:
+    """Whatever fails it: a value, an error of the student's, or the check's own; and whatever the check catches."""
+
+    def it(student, cases):
+        with cases("one"):
+            pass
+        try:
+            with cases("two"):
+                student.call("f")
+        except Exception:
+            raise AssertionError("a check cannot catch it") from None
+        with cases("three"):
+            raise AssertionError("too far")
+
+    for f, hint in ((None, "NameError"), (lambda: 1 / 0, "ZeroDivisionError")):
+        names = {} if f is None else {"f": f}
+        result = run_check(check(it), NamespaceStudent(names), exercise="it", points=6, seed=1, brief=True)
+        assert [c.passed for c in result.cases] == [True, False]
+        assert hint in result.hint and result.score < 6 and result.fault is None
+
+    def right(student, cases):
+        with cases("one"):
+            pass
+
+    assert run_check(check(right), NamespaceStudent({}), exercise="it", points=6, seed=1, brief=True).score == 6
+
+
 def test_a_stopped_student_gives_no_points() -> None:
     def it(student, cases):
         with cases("one"):
