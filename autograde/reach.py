@@ -78,15 +78,25 @@ def _bound(source: str, known: frozenset[str]) -> frozenset[str] | None:
             if ast.unparse(node) not in known:
                 names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
-                if not all(isinstance(part, ast.Name) for part in parts):
-                    return None
-                names |= {part.id for part in parts}
+            targets = _targets(node)
+            # A value that is computed by a call may do something beside.
+            if targets is None or (node.value and any(isinstance(n, ast.Call) for n in ast.walk(node.value))):
+                return None
+            names |= targets
         elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             return None
     return frozenset(names)
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> set[str] | None:
+    """Return the names that an assignment binds; None where it changes something that is there."""
+    found: set[str] = set()
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
+        if not all(isinstance(part, ast.Name) for part in parts):
+            return None
+        found |= {part.id for part in parts}
+    return found
 
 
 @cache
@@ -101,26 +111,27 @@ def _words(source: str) -> frozenset[str]:
 
 @cache
 def _words_of_checks(source: str) -> Mapping[str, set[str]]:
-    """Return, for each exercise, the words of its check and of all that the check uses of its module."""
-    top: dict[str, ast.stmt] = {}
-    exercises: dict[str, str] = {}
+    """Return, for each name of a module of checks, its words and those of all that it uses of the module."""
+    own: dict[str, set[str]] = {}
+    always: set[str] = set()  # of statements that are neither definitions nor assignments
     for node in ast.parse(source).body:
+        words = set(re.findall(r"\w+", ast.unparse(node)))
         if isinstance(node, _BINDS):
-            top[node.name] = node
-            exercises[node.name] = node.name
-        elif isinstance(node, ast.Assign):
-            top |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            top[node.target.id] = node
-    own = {name: set(re.findall(r"\w+", ast.unparse(node))) for name, node in top.items()}
+            names = {node.name}
+        else:
+            names = _targets(node) if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+        if names is None and not isinstance(node, _IMPORTS):
+            always |= words
+        for name in names or ():
+            own[name] = own.get(name, set()) | words
     found = {}
-    for exercise in exercises:
-        words, waiting = set(), [exercise]
+    for exercise in own:
+        words, waiting = set(always), [exercise]
         seen = {exercise}
         while waiting:
             new = own[waiting.pop()]
             words |= new
-            more = [name for name in new if name in top and name not in seen]
+            more = [name for name in new if name in own and name not in seen]
             seen |= set(more)
             waiting += more
         found[exercise] = words

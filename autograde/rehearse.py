@@ -81,13 +81,8 @@ class Rehearsal:
     trouble: str = ""
 
 
-def steps(notebook: NotebookNode, replace: Mapping[str, str] | None = None) -> list[Step]:
-    """Return the code cells to run, in order: all but those tagged ``payoff``.
-
-    Args:
-        notebook: without hidden regions.
-        replace: sources that take the place of whole cells, by grade_id.
-    """
+def steps(notebook: NotebookNode) -> list[Step]:
+    """Return the code cells to run, in order: all but those tagged ``payoff``; the notebook has no hidden regions."""
     found = []
     for index, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type != "code" or PAYOFF in cell.metadata.get("tags", ()):
@@ -95,7 +90,7 @@ def steps(notebook: NotebookNode, replace: Mapping[str, str] | None = None) -> l
         marks = cell.metadata.get("nbgrader", {})
         name = marks.get("grade_id", f"number {index}")
         tests = name.removeprefix(TEST_PREFIX) if marks.get("grade") and not marks.get("solution") else ""
-        found.append(Step(name, (replace or {}).get(name, cell.source), tests))
+        found.append(Step(name, cell.source, tests))
     return found
 
 

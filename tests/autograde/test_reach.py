@@ -7,8 +7,12 @@ import pytest
 from autograde.reach import reached
 from autograde.rehearse import Step
 
-CHECKS = """
-LIMIT = "scale"
+CHECKS = '''
+"""The checks."""
+
+LIMIT, OTHER = "scale", 3
+TABLE = {}
+TABLE["key"] = "bound"
 
 
 def _helper(student):
@@ -28,7 +32,7 @@ def second(student, cases):
 @check
 def third(student, cases):
     _helper(student)
-"""
+'''
 ANSWER = "def first(x):\n    return x"
 PI = "def second(x):\n    return math.pi"
 SECOND = "def second(x):\n    return 2 * x"
@@ -59,6 +63,9 @@ ABOVE = [Step("imports", "%matplotlib inline\nimport torch"), Step("more", "impo
         ("not in a comment", {"second_test": "assert second(1)  # as first does"}, {"first"}),
         ("through a cell between", {"between": "twice = first", "second": "second = twice"}, {"first", "second"}),
         ("a check asks for a helper of that name", {"answer": ANSWER + "\nscale = 3"}, {"first", "third"}),
+        ("what the checks' module does applies to all", {"answer": ANSWER + "\nbound = 3"}, "all"),
+        ("a value may come from a call", {"answer": ANSWER + "\n_ = torch.manual_seed(0)"}, "all"),
+        ("a value without one", {"answer": ANSWER + "\neps, pair = 1e-5, [2, 3]"}, {"first"}),
         ("it takes a later answer's name", {"answer": ANSWER + "\nthird = 3"}, {"first", "third"}),
         ("an import that is there already", {"answer": "import math\n" + ANSWER, "second": PI}, {"first"}),
         ("another thing by that name", {"answer": "import cmath as math\n" + ANSWER, "second": PI}, "second"),
