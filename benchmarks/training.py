@@ -33,18 +33,20 @@ from torch.nn import functional as F
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the script runs from a checkout without an installation, too
 
+from experiments.full_size import NETWORKS as OURS  # noqa: E402
 from ravines import models  # noqa: E402
 from ravines.data import device as default_device  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results" / "training.json"
 
-#: name -> the course's network and its settings, and torchvision's.
-NETWORKS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "alexnet": ("solutions/alexnet/alexnet.py:TorchvisionAlexNet", {}, "torchvision:alexnet"),
-    "vgg": ("solutions/vgg/vgg.py:VGG", {"config": "D", "batch_norm": False}, "torchvision:vgg16"),
-    "googlenet": ("solutions/googlenet/googlenet.py:TorchvisionGoogLeNet", {}, "torchvision:googlenet"),
-    "resnet": ("solutions/resnet/resnet.py:resnet50", {}, "torchvision:resnet50"),
+THEIRS = {
+    "alexnet": "torchvision:alexnet",
+    "vgg": "torchvision:vgg16",
+    "googlenet": "torchvision:googlenet",
+    "resnet": "torchvision:resnet50",
 }
+#: name -> the course's network and its settings, and torchvision's.
+NETWORKS: dict[str, tuple[str, dict[str, Any], str]] = {name: (*ours, THEIRS[name]) for name, ours in OURS.items()}
 
 
 @dataclass(frozen=True)

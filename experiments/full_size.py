@@ -91,12 +91,14 @@ def train(name: str, seed: int, recipe: Recipe, splits: tuple, here: Group, fold
     )
     network = seeded(lambda: make(name, len(splits[0].classes)), seed)
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / checkpoint.FILE).exists():
+    # A run that was killed between two renamings has only the checkpoint before the last.
+    started = any((folder / name).exists() for name in (checkpoint.FILE, checkpoint.PREVIOUS))
+    if not started:
         (folder / LOG).unlink(missing_ok=True)  # it was stopped before its first checkpoint
     trainer = Trainer(
         network, recipe, splits, folder, here, settings, {"model": NETWORKS[name][0], "data": splits[0].name}
     )
-    if (folder / checkpoint.FILE).exists():
+    if started:
         trainer.resume()
     trainer.run()
     return curves(folder)

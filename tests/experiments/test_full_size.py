@@ -7,6 +7,7 @@ import torch
 
 from experiments import full_size as script
 from ravines import counting
+from ravines.reproduction import checkpoint
 
 #: As their papers' and torchvision's, GoogLeNet with its heads.
 PARAMETERS = {"alexnet": 61_100_840, "vgg": 138_357_544, "googlenet": 13_004_888, "resnet": 25_557_032}
@@ -50,6 +51,11 @@ def test_a_small_run_and_the_same_again(tmp_path, capsys):
     assert first["recipe"]["train_size"] == 64 and first["command"].startswith(
         "python experiments/full_size.py --networks"
     )
+    assert script.main(words) == 0
+    assert json.loads(out.read_text())["runs"] == first["runs"]
+    # Killed between two renamings: the checkpoint before the last is there, and goes on.
+    folder = tmp_path / "runs" / "googlenet-0"
+    (folder / checkpoint.FILE).replace(folder / checkpoint.PREVIOUS)
     assert script.main(words) == 0
     assert json.loads(out.read_text())["runs"] == first["runs"]
 
