@@ -17,7 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import connection, forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -300,7 +300,7 @@ class _Running:
     waiting: list[int]
     process: BaseProcess
     pipe: connection.Connection
-    deadline: float = field(default=0.0)
+    deadline: float
 
 
 def _run(
