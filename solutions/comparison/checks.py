@@ -9,7 +9,7 @@ import copy
 import functools
 import inspect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -323,6 +323,7 @@ def count_macs(student: Student, cases: Cases) -> None:
 
 # --- 3. activation_memory --------------------------------------------------------------------------------------------
 
+_NO_MEMORY = "Every use of a leaf counts its output, also where it takes no memory of its own."
 _MEMORY_WORDS = {
     "numbers": "Each number of the output has element_size() bytes.",
     "swapped": "With weighted_only=True only layers of WEIGHTED count, with False all leaves.",
@@ -331,7 +332,8 @@ _MEMORY_WORDS = {
     "inputs": "The outputs count, not the inputs.",
     "containers": "Only leaves count, modules without modules inside: the others would count outputs a second time.",
     "not in place": "A module that works in place counts, too.",
-    "views": "Every use of a leaf counts its output, also where it takes no memory of its own.",
+    "views": _NO_MEMORY,
+    "storages": _NO_MEMORY,
     "no linear": "Linear layers are layers with weights, too.",
     "only conv2d": "Conv2d and Linear are not the only layers of WEIGHTED.",
     "with parameters": "With weighted_only=True layers of WEIGHTED count, and no normalizations.",
@@ -361,6 +363,7 @@ def _spoilt_memory(model: nn.Module, size: Sequence[int], weighted_only: bool) -
                     "one": output[0].numel() * output.element_size(),
                     "input": came.numel() * came.element_size(),
                     "view": came is not output and came.data_ptr() == output.data_ptr(),
+                    "output": output,  # kept: the address of a freed one would come again
                 }
             )
 
@@ -389,6 +392,7 @@ def _spoilt_memory(model: nn.Module, size: Sequence[int], weighted_only: bool) -
         "views": of(
             u for u in chosen if not u["view"] and not isinstance(u["module"], (nn.Flatten, nn.Dropout, nn.Identity))
         ),
+        "storages": of({u["output"].data_ptr(): u for u in reversed(chosen)}.values()),
         "no linear": of(u for u in chosen if not isinstance(u["module"], nn.Linear)),
         "only conv2d": of(u for u in chosen if isinstance(u["module"], (nn.Conv2d, nn.Linear))),
         "with parameters": of(u for u in leaves if list(u["module"].parameters())),
@@ -746,12 +750,17 @@ def _mistaken_fronts(points: Sequence[tuple[float, float]]) -> list[tuple[list, 
         if points[i][1] >= best:
             running.append(i)
             best = points[i][1]
-    first = {i: points[i][0] for i in range(len(points))}
-    arriving, best = [], -math.inf
-    for i in sorted(first, key=first.get):
-        if points[i][1] > best:
-            arriving.append(i)
-            best = points[i][1]
+
+    def arriving(key: Callable[[int], Any]) -> list[int]:
+        """Return what is left of a walk that never takes a point back."""
+        front, best = [], -math.inf
+        for i in sorted(range(len(points)), key=key):
+            if points[i][1] > best:
+                front.append(i)
+                best = points[i][1]
+        return front
+
+    whichever = "Of points of the same cost only the most accurate is left, whichever stands first."
     double = "Two equal points do not dominate each other: both are on the front."
     both = "A point is dominated by one that is no worse in both and better in one of the two, cost or accuracy."
     return [
@@ -767,7 +776,8 @@ def _mistaken_fronts(points: Sequence[tuple[float, float]]) -> list[tuple[list, 
         (_front(points, "cheaper"), f"{both} Of two points of the same cost the more accurate one dominates."),
         (_front(points, "better"), f"{both} Of two points of the same accuracy the cheaper one dominates."),
         (running, f"{both} Of two points of the same accuracy the cheaper one dominates."),
-        (arriving, f"{both} Of points of the same cost only the most accurate is left, whichever stands first."),
+        (arriving(lambda i: points[i][0]), f"{both} {whichever}"),
+        (arriving(lambda i: tuple(points[i])), f"{both} {whichever}"),
         (_front(points, "any"), both),
         (_front(points, "dear"), "Of the cost less is better."),
         (_front(points, "dear")[::-1], "Of the cost less is better."),

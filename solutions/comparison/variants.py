@@ -672,11 +672,11 @@ if (weighted if weighted_only else leaf) and isinstance(output, torch.Tensor):
         ),
         wrong(
             "each storage once",
-            _memory(
-                hook="if torch.is_tensor(output) and output.data_ptr() not in met:\n"
-                f"    {_BYTES}\n    met.add(output.data_ptr())"
+            _memory(  # the outputs are kept: the address of a freed one comes again, by chance
+                hook="if torch.is_tensor(output) and all(output.data_ptr() != t.data_ptr() for t in met):\n"
+                f"    {_BYTES}\n    met.add(output)"
             ),
-            hint="The number of bytes",
+            hint="also where it takes no memory of its own",
         ),
         wrong(
             "all modules with parameters",
