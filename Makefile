@@ -110,7 +110,7 @@ $(STAMPS)/grades: $(READY) $(LIBRARY) $(GRADER) $(STAMPS)/class | $(STAMPS)/rele
 
 # Lint comes first: the release would hide a notebook that was committed stale.
 test: $(READY) lint $(STAMPS)/release $(STAMPS)/book ## lint, then all tests
-	$(RUN) python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(RUN) python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # Students write in copies under work/, which git ignores: no release or update ever touches them.
 lab: $(READY) $(STAMPS)/release ## open JupyterLab on your own copies of the student notebooks (in work/)

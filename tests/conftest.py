@@ -1,10 +1,14 @@
 """Which tests run on one worker, and in which order: the long ones first, so that no worker ends alone with one.
 
-`make test` runs pytest with `--dist loadgroup`. The tests of a file share its fixtures and stay together. Where each
-parameter of a file's tests is minutes of work, and shares nothing, the parameter is a group of its own.
+The tests of a file share its fixtures and stay together. Where each parameter of a file's tests is minutes of work, and
+shares nothing, the parameter is a group of its own.
+
+xdist's own groups (`--dist loadgroup`) are lost with pytest 9.2, without a word:
+https://github.com/pytest-dev/pytest-xdist/issues/1386
 """
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 #: Files whose tests share nothing but their parameter.
 SPLIT = (
@@ -14,15 +18,27 @@ SPLIT = (
 )
 
 
+def group(nodeid):
+    """Return what a test belongs to: its file, with its parameter where that is on its own."""
+    file, _, name = nodeid.partition("::")
+    _, _, parameter = name.partition("[")
+    return f"{file}:{parameter}" if file in SPLIT else file
+
+
+class Groups(LoadScopeScheduling):
+    """Gives each worker whole groups, in the order in which the tests were collected."""
+
+    def _split_scope(self, nodeid):
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Groups(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(config, items):
-    if not hasattr(config, "workerinput"):
-        return  # nothing runs side by side
-    slow = set()
-    for item in items:
-        file = item.path.relative_to(config.rootpath).as_posix()
-        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        group = f"{file}:{next(iter(parameters), '')}" if file in SPLIT else file
-        item.add_marker(pytest.mark.xdist_group(group))
-        if item.get_closest_marker("slow"):
-            slow.add(group)
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in slow)
+    if hasattr(config, "workerinput"):
+        slow = {group(item.nodeid) for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: group(item.nodeid) not in slow)
+

@@ -428,3 +428,25 @@ def test_no_file_names_this_machine(tree):
         if b"\0" not in content[:8000]:
             found += [f"{name}: {match[0].decode()}" for match in pattern.finditer(content)]
     assert not found
+
+
+def test_the_tests_of_a_file_share_a_worker(tmp_path):
+    """Else each worker makes the file's fixtures again: minutes, and no failure says so."""
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+    code = (
+        "import os, time\nimport pytest\n"
+        "@pytest.mark.parametrize('k', range(5))\n"
+        "def test(k):\n"
+        "    time.sleep(0.1)\n"
+        "    open(f'{__name__}.txt', 'a').write(os.environ['PYTEST_XDIST_WORKER'] + ' ')\n"
+    )
+    names = [f"test_{letter}" for letter in "abcd"]
+    for name in names:
+        (tmp_path / "tests" / f"{name}.py").write_text(code)
+    (options,) = re.findall(r"-m pytest (-n .*) \$\(ARGS\)", (ROOT / "Makefile").read_text())
+    done = run(sys.executable, "-m", "pytest", *options.replace("$(JOBS)", "2").split(), "tests", cwd=tmp_path)
+    assert "20 passed" in done.stdout, done.stdout + done.stderr
+    workers = [(tmp_path / f"{name}.txt").read_text().split() for name in names]
+    assert all(len(w) == 5 and len(set(w)) == 1 for w in workers), workers
+    assert {w[0] for w in workers} == {"gw0", "gw1"}
