@@ -41,4 +41,3 @@ def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
         slow = {group(item.nodeid) for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: group(item.nodeid) not in slow)
-
