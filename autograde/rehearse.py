@@ -15,17 +15,18 @@ import json
 import linecache
 import multiprocessing
 import os
+import random
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import numpy.random  # noqa: F401 - lazy otherwise: each forked process would load it again
+import numpy.random  # lazy otherwise: each forked process would load it again
 import torch
 from nbformat import NotebookNode
 
@@ -33,7 +34,7 @@ from autograde import harness, sandbox
 from autograde.assemble import PAYOFF
 from autograde.cases import Check, run_check
 from autograde.course import TEST_PREFIX, Assignment, CourseError
-from autograde.student import NamespaceStudent, StudentError
+from autograde.student import NamespaceStudent, ReferenceStudent, StudentError
 from autograde.verdict import settle
 
 _MAGIC = re.compile(r"^[%!].*$", re.MULTILINE)
@@ -159,13 +160,22 @@ class _Notebook:
         return Rehearsal(tuple(findings), tuple(self.errors))
 
 
-def work(pipe: Connection, folder: str, trunk: Sequence[Step], branches: Sequence[Branch], timeout: float) -> None:
+def work(
+    pipe: Connection,
+    folder: str,
+    trunk: Sequence[Step],
+    reference: Branch | None,
+    branches: Sequence[Branch],
+    timeout: float,
+) -> None:
     """Run the trunk and each branch after it, and send what :func:`parse` reads for each; a process's target.
 
     Args:
         pipe: where the answers go, in the order of the branches.
         folder: the assignment's.
         trunk: the cells that all branches share.
+        reference: how the right notebook goes on. It is run in the trunk first, so that each branch finds what the
+            checks and PyTorch make once and keep.
         branches: how each goes on.
         timeout: seconds that a branch may take.
     """
@@ -187,9 +197,29 @@ def work(pipe: Connection, folder: str, trunk: Sequence[Step], branches: Sequenc
     notebook = _Notebook()
     for step in trunk:
         notebook.run(step)
+    if reference:
+        ReferenceStudent.remember()
+        with _aside(notebook) as copy:
+            copy.rehearse(reference, checks, points)
     gc.freeze()
     for branch in branches:
         _send(pipe, _forked(lambda branch=branch: notebook.rehearse(branch, checks, points), timeout))
+
+
+@contextlib.contextmanager
+def _aside(notebook: _Notebook) -> Iterator[_Notebook]:
+    """Go on with a copy of a notebook's names; after that, ``__main__`` and the random states are as they were."""
+    states = random.getstate(), numpy.random.get_state(), torch.random.get_rng_state()
+    copy = _Notebook()
+    vars(copy.module).update(vars(notebook.module))
+    copy.sources.update(notebook.sources)
+    try:
+        yield copy
+    finally:
+        sys.modules["__main__"] = notebook.module
+        random.setstate(states[0])
+        numpy.random.set_state(states[1])
+        torch.random.set_rng_state(states[2])
 
 
 def _forked(run: Callable[[], Rehearsal], timeout: float) -> Rehearsal:

@@ -16,7 +16,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import connection, forkserver
 from multiprocessing.process import BaseProcess
@@ -290,7 +290,7 @@ def _span(found: Sequence[Finding], top: str) -> str:
 # Running
 
 #: How many answers to one exercise are tried one after another, before another process may take the others.
-_ROW = 12
+_ROW = 24
 
 
 @dataclass
@@ -316,6 +316,15 @@ def _run(
     rows = list(reversed(_alike(tasks)))
     running: list[_Running] = []
 
+    def right(task: _Task, reach: Set[str]) -> Branch | None:
+        """Return how the right notebook goes on where an answer is tried."""
+        if not task.variant:
+            return None
+        cells = next(t.cells for t in tasks if t.kind == "reference" and t.assignment is task.assignment)
+        last = max(i for i, cell in enumerate(cells) if cell.exercise in reach)
+        also = replace(task, reach=tuple(reach))
+        return Branch(cells[len(task.trunk) : last + 1], _asked(also, seeds[task.assignment.name]))
+
     def start() -> None:
         row = rows.pop()
         first = tasks[row[0]]
@@ -324,7 +333,8 @@ def _run(
             Branch(tasks[i].cells, _asked(tasks[i], seeds[first.assignment.name]), tasks[i].kind == "wrong")
             for i in row
         ]
-        arguments = theirs, str(first.assignment.folder), first.trunk, branches, timeout
+        reach = {name for i in row for name in tasks[i].reach}
+        arguments = theirs, str(first.assignment.folder), first.trunk, right(first, reach), branches, timeout
         process = context.Process(target=rehearse.work, args=arguments)
         process.start()
         theirs.close()

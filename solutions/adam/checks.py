@@ -14,14 +14,14 @@ import torch
 
 from autograde import expect
 from autograde.cases import Cases, check
-from autograde.student import NamespaceStudent, Student
+from autograde.student import ReferenceStudent, Student
 
 #: Float64 arithmetic in another order differs by less than this in a step; every mistake differs by more.
 EXACT = {"rtol": 1e-11, "atol": 1e-12}
 #: Over many steps of Adam such differences grow, where a gradient is near 0.
 LONG = {"rtol": 1e-8, "atol": 1e-9}
 
-REFERENCE = NamespaceStudent({"Adam": torch.optim.Adam})
+REFERENCE = ReferenceStudent({"Adam": torch.optim.Adam})
 
 _INSIDE = "Epsilon is inside of the root: take the root first, then add epsilon."
 _UPHILL = "The step goes downhill: subtract it from the weights."

@@ -17,7 +17,7 @@ from torch import nn
 
 from autograde import expect
 from autograde.cases import Cases, check
-from autograde.student import NamespaceStudent, Student, StudentError
+from autograde.student import ReferenceStudent, Student, StudentError
 
 #: Float64 arithmetic in another order differs by less than this; every mistake differs by more.
 EXACT = {"rtol": 1e-9, "atol": 1e-10}
@@ -26,7 +26,7 @@ SHARE = {"rtol": 1e-6, "atol": 1e-7}
 #: A result in float32 of numbers around 1.
 ROUNDED = {"rtol": 1e-4, "atol": 1e-4}
 
-REFERENCE = NamespaceStudent({"BatchNorm1d": nn.BatchNorm1d, "BatchNorm2d": nn.BatchNorm2d})
+REFERENCE = ReferenceStudent({"BatchNorm1d": nn.BatchNorm1d, "BatchNorm2d": nn.BatchNorm2d})
 
 # --- What all exercises share ----------------------------------------------------------------------------------------
 

@@ -15,14 +15,14 @@ from scipy.optimize import minimize_scalar
 
 from autograde import expect
 from autograde.cases import Cases, check
-from autograde.student import NamespaceStudent, Student
+from autograde.student import ReferenceStudent, Student
 
 #: Float64 arithmetic in another order differs by less than this; every mistake differs by more.
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 #: An answer computed in float32 is right too where a number is asked for.
 NUMBER = {"rtol": 1e-5, "atol": 1e-6}
 
-REFERENCE = NamespaceStudent({"SGD": torch.optim.SGD})
+REFERENCE = ReferenceStudent({"SGD": torch.optim.SGD})
 
 
 def _compare_all(actual: Any, expected: Sequence[Any], hint: str, what: str) -> None:

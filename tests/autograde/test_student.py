@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from autograde.student import NamespaceStudent, Student, StudentError
+from autograde.student import NamespaceStudent, ReferenceStudent, Student, StudentError
 from autograde.values import encode
 
 
@@ -155,3 +155,18 @@ def test_source() -> None:
     assert given.source("f").startswith("def test_source")
     with pytest.raises(StudentError, match="not defined"):
         given.source("g")
+
+
+def test_a_reference_is_asked_once_where_its_answers_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(10))
+    reference = ReferenceStudent({"f": lambda x: next(numbers) + x, "wrong": lambda: 1 / 0})
+    assert [reference.call("f", 0.0) for _ in range(2)] == [0, 1]
+    monkeypatch.setattr(ReferenceStudent, "_remembering", False)  # put back in the end
+    ReferenceStudent.remember()
+    assert [reference.call("f", x) for x in (0.0, 0.5, 0.0)] == [2, 3.5, 2]
+    assert ReferenceStudent({"f": lambda x: x}).call("f", 0.0) == 0, "another one's answers are its own"
+    first, second = reference.run("x = [1]", "x"), reference.run("x = [1]", "x")
+    assert first == second and first is not second
+    for _ in range(2):
+        with pytest.raises(StudentError, match="ZeroDivisionError"):
+            reference.call("wrong")

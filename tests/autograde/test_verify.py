@@ -124,3 +124,21 @@ def test_a_hint_on_file_that_says_nothing_is_misuse(tmp_path: Path) -> None:
     variants = toy.VARIANTS.replace('hint="Divide by two."', 'hint="two"')
     with pytest.raises(CourseError, match="too short"):
         verify(Course(toy.make(tmp_path, variants=variants)))
+
+
+def test_what_the_reference_leaves_behind_helps_no_other_answer(tmp_path: Path) -> None:
+    """It is run first where the answers are tried, for what checks keep: its names and random numbers go."""
+    state = "import torch\n\nstart = torch.random.get_rng_state()\n"
+    source = toy.SOURCE.replace("import fractions\n", f"import fractions\n{state}")
+    source = source.replace("    return 2 * x\n", "    return twice * x\n", 1)
+    source = source.replace("    ### END SOLUTION\n", "    ### END SOLUTION\n\n\ntwice = 2\ntorch.rand(5)\n", 1)
+    odd = """
+VARIANTS["double"] += [
+    right("first to draw", "assert torch.equal(start, torch.random.get_rng_state())\\ndef double(x): return 2 * x"),
+    wrong("with the reference's name", "def double(x): return twice * x", hint="NameError: name 'twice'"),
+    wrong("is not __main__", "import __main__\\ndef double(x): return __main__.twice * x", hint="AttributeError"),
+]
+"""
+    course = Course(toy.make(tmp_path, source=source, variants=toy.VARIANTS + odd))
+    rows = verify(course, ["sums"], jobs=1, seeds=2)
+    assert [f"{r.variant}: {r.problem}" for r in rows if r.problem] == []
