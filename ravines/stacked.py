@@ -143,13 +143,14 @@ def heavy_ball(
         schedule: `schedule(step)` multiplies the learning rate of that step.
     """
     v: list[Tensor] = []
+    rates, decays = _PerParameter(lr), _PerParameter(weight_decay)
 
     def update(step: int, w: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
         v.extend(torch.zeros_like(p) for p in w[len(v) :])
         new = []
         for i, (p, g) in enumerate(zip(w, gradients, strict=True)):
-            rate, decay = _of(lr, p) * schedule(step), _of(weight_decay, p)
-            v[i] = momentum * v[i] + (g if decoupled else _plus(g, decay, p))
+            rate, decay = rates(p) * schedule(step), decays(p)
+            v[i].mul_(momentum).add_(g if decoupled else _plus(g, decay, p))
             new.append((p * (1 - rate * decay) if decoupled else p) - rate * v[i])
         return new
 
@@ -178,6 +179,7 @@ def adam(
     """
     m: list[Tensor] = []
     s: list[Tensor] = []
+    rates, decays = _PerParameter(lr), _PerParameter(weight_decay)
 
     def update(step: int, w: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
         m.extend(torch.zeros_like(p) for p in w[len(m) :])
@@ -185,24 +187,35 @@ def adam(
         first, second = (1 - beta ** (step + 1) for beta in betas)
         new = []
         for i, (p, g) in enumerate(zip(w, gradients, strict=True)):
-            rate, decay = _of(lr, p) * schedule(step), _of(weight_decay, p)
+            rate, decay = rates(p) * schedule(step), decays(p)
             g = g if decoupled else _plus(g, decay, p)
             m[i].lerp_(g, 1 - betas[0])
             s[i].mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
-            v = m[i] / (s[i].sqrt() / math.sqrt(second) + eps) * (rate / first)
-            new.append((p * (1 - rate * decay) if decoupled else p) - v)
+            # In place: the same sums, without new memory for each.
+            v = s[i].sqrt().div_(math.sqrt(second)).add_(eps)
+            torch.div(m[i], v, out=v).mul_(rate / first)
+            new.append(torch.sub(p * (1 - rate * decay) if decoupled else p, v, out=v))
         return new
 
     return update
 
 
-def _of(values: float | Sequence[float], p: Tensor) -> float | Tensor:
-    """One number for all networks as it is, one for each in a shape that multiplies the parameter p."""
-    if not isinstance(values, Sequence):
-        return values
-    if len(values) != len(p):
-        raise ValueError(f"There are {len(p)} networks, but {len(values)} learning rates or decays.")
-    return per_network(values, p.dim()).to(p)
+class _PerParameter:
+    """One number for all networks as it is, one for each in the shape that multiplies a parameter; made once."""
+
+    def __init__(self, values: float | Sequence[float]) -> None:
+        self._values = values
+        self._shaped: dict[tuple, Tensor] = {}
+
+    def __call__(self, p: Tensor) -> float | Tensor:
+        if not isinstance(self._values, Sequence):
+            return self._values
+        if len(self._values) != len(p):
+            raise ValueError(f"There are {len(p)} networks, but {len(self._values)} learning rates or decays.")
+        key = p.dim(), p.dtype, p.device
+        if key not in self._shaped:
+            self._shaped[key] = per_network(self._values, p.dim()).to(p)
+        return self._shaped[key]
 
 
 def _plus(g: Tensor, decay: float | Tensor, p: Tensor) -> Tensor:

@@ -204,8 +204,8 @@ def load_workflow(path: Path) -> dict:
     return workflow
 
 
-def test_there_are_three_workflows():
-    assert [path.stem for path in WORKFLOWS] == ["autograde", "ci", "pages"]
+def test_there_are_four_workflows():
+    assert [path.stem for path in WORKFLOWS] == ["autograde", "ci", "pages", "verify"]
     assert "workflow_call" in load_workflow(WORKFLOWS[0])["on"]
 
 
