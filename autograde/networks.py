@@ -13,7 +13,7 @@ names of the state dict are fixed, :func:`in_order` of use where they are the st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from autograde import expect
-from autograde.student import NamespaceStudent, Student
+from autograde.student import NamespaceStudent, ReferenceStudent, Student
 
 # What both ways share. `values` gives a tensor its numbers: He's uniform ones for weights, so that signals keep their
 # size; small ones around 0 for biases and running means; numbers around 1 for scales and running variances.
@@ -219,9 +219,15 @@ class Met:
     layers: list[dict[str, Any]]
 
 
-def of(**names: Any) -> NamespaceStudent:
-    """Return a student who has these names: a network to compare with, or one with a known mistake in it."""
-    return NamespaceStudent(names)
+def of(*key: Hashable, **names: Any) -> NamespaceStudent:
+    """Return a student who has these names: a network to compare with, or one with a known mistake in it.
+
+    Args:
+        *key: what tells the network from others, where it is made anew for every question: see
+            :class:`~autograde.student.ReferenceStudent`.
+        **names: such as what makes the network.
+    """
+    return ReferenceStudent(names, *key) if key else NamespaceStudent(names)
 
 
 def by_name(

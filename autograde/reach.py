@@ -19,8 +19,11 @@ _BINDS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 
 
-def reached(above: Sequence[Step], cells: Sequence[Step], reference: str, checks: str) -> set[str]:
-    """Return the exercises after the first cell that an answer in it can change.
+def reached(above: Sequence[Step], cells: Sequence[Step], reference: str, checks: str) -> tuple[set[str], set[str]]:
+    """Return the exercises after the first cell that an answer in it can change, and those that it surely may.
+
+    The first are all of them. The others are reached by names that the answer alone binds; what is reached by the
+    reference's names only, a trial can clear: see :func:`autograde.rehearse.work`.
 
     Args:
         above: the cells before the answer.
@@ -29,13 +32,27 @@ def reached(above: Sequence[Step], cells: Sequence[Step], reference: str, checks
         checks: the source of the assignment's hidden checks.
     """
     later = {step.exercise for step in cells if step.exercise}
-    known = frozenset().union(*(_imports(step.source) for step in above))
-    touched: set[str] = set()
-    for source in (cells[0].source, reference):
-        names = _bound(source, known)
-        if names is None:
-            return later
-        touched |= names
+    own, theirs = bound(above, cells[0].source), bound(above, reference)
+    if own is None or theirs is None:
+        return later, later
+    found, only = (_followed(names, cells, checks, _known(above)) for names in (own | theirs, own - theirs))
+    # A cell in between that does more than bind names may leave anything behind, in a trial too.
+    return (later, later) if found is None else (found, later if only is None else only)
+
+
+def bound(above: Sequence[Step], source: str) -> frozenset[str] | None:
+    """Return the names that an answer binds below these cells; None where it may do more than that."""
+    return _bound(source, _known(above))
+
+
+def _known(above: Sequence[Step]) -> frozenset[str]:
+    """Return the imports of these cells."""
+    return frozenset().union(*(_imports(step.source) for step in above))
+
+
+def _followed(names: frozenset[str], cells: Sequence[Step], checks: str, known: frozenset[str]) -> set[str] | None:
+    """Return the exercises that names reach, by way of cells in between, too; None where one of these may do more."""
+    touched = set(names)
     asked = _words_of_checks(checks)
     found: set[str] = set()
     for step in cells[1:]:
@@ -44,10 +61,10 @@ def reached(above: Sequence[Step], cells: Sequence[Step], reference: str, checks
             if uses or asked.get(step.exercise, touched) & touched:
                 found.add(step.exercise)
         elif uses:
-            names = _bound(step.source, known)
-            if names is None:
-                return later
-            touched |= names
+            more = _bound(step.source, known)
+            if more is None:
+                return None
+            touched |= more
     return found
 
 

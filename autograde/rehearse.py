@@ -19,8 +19,8 @@ import random
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -74,11 +74,13 @@ class Rehearsal:
     Attributes:
         findings: one for each exercise and seed.
         errors: a sentence for each cell, test cells aside, that raised.
+        unreached: the doubtful exercises that turned out not to use the answer, and were not checked.
         trouble: why there is no more to say ("it took more than 60 s"), or an empty string.
     """
 
     findings: tuple[Finding, ...] = ()
     errors: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
     trouble: str = ""
 
 
@@ -103,11 +105,22 @@ class Branch:
         cells: to run.
         seeds: of each exercise's check.
         brief: whether a check with another than the first of its seeds may end at the first case that fails.
+        names: of the reference: what its answer binds.
+        doubtful: exercises that only the reference's names reach, if they are used at all.
     """
 
     cells: Sequence[Step]
     seeds: Mapping[str, Sequence[int]]
     brief: bool = False
+    names: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+
+    def without(self, exercises: Set[str]) -> Branch:
+        """Return the branch without the test cells and checks of these exercises, and what comes after the last."""
+        seeds = {name: s for name, s in self.seeds.items() if name not in exercises}
+        cells = [step for step in self.cells if step.exercise not in exercises]
+        last = max(i for i, step in enumerate(cells) if seeds.get(step.exercise))
+        return replace(self, cells=cells[: last + 1], seeds=seeds)
 
 
 class _Notebook:
@@ -175,7 +188,8 @@ def work(
         folder: the assignment's.
         trunk: the cells that all branches share.
         reference: how the right notebook goes on. It is run in the trunk first, so that each branch finds what the
-            checks and PyTorch make once and keep.
+            checks and PyTorch make once and keep. Then it is run with its answer's names spoilt: an exercise that
+            keeps full marks uses none of them, and is not checked again for an answer that binds only these.
         branches: how each goes on.
         timeout: seconds that a branch may take.
     """
@@ -201,9 +215,52 @@ def work(
         ReferenceStudent.remember()
         with _aside(notebook) as copy:
             copy.rehearse(reference, checks, points)
+    doubtful = frozenset().union(*(branch.doubtful for branch in branches))
+    unused = _unused(notebook, reference, doubtful, checks, points) if reference and doubtful else set()
     gc.freeze()
     for branch in branches:
-        _send(pipe, _forked(lambda branch=branch: notebook.rehearse(branch, checks, points), timeout))
+        unreached = tuple(sorted(unused & branch.doubtful))
+        left = branch.without(set(unreached))
+        _send(
+            pipe,
+            replace(_forked(lambda left=left: notebook.rehearse(left, checks, points), timeout), unreached=unreached),
+        )
+
+
+class _Used(Exception):
+    """A name was used that is not to be used."""
+
+
+class _Spoilt:
+    """What stands for a name: any use of it raises."""
+
+    def _raise(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise _Used
+
+    __call__ = __getattr__ = __instancecheck__ = __subclasscheck__ = __bool__ = __eq__ = __repr__ = _raise
+    __hash__ = _raise  # type: ignore[assignment]
+
+
+def _nothing(*_args: Any, **_kwargs: Any) -> None:
+    """What stands for a name, too: a check may have something else at hand where a name raises."""
+
+
+def _unused(
+    notebook: _Notebook,
+    reference: Branch,
+    exercises: Set[str],
+    checks: Mapping[str, Check],
+    points: Mapping[str, float],
+) -> set[str]:
+    """Return those of the exercises that keep full marks where the names of the reference's answer are spoilt."""
+    unused = set(exercises)
+    seeds = {name: reference.seeds[name][:1] for name in exercises}
+    for spoilt in (_Spoilt(), _nothing):
+        with _aside(notebook) as copy:
+            vars(copy.module).update(dict.fromkeys(reference.names, spoilt))
+            found = copy.rehearse(Branch(reference.cells[1:], seeds), checks, points).findings
+        unused &= {f.exercise for f in found if f.status == "graded" and f.score == f.max_score and not f.fault}
+    return unused
 
 
 @contextlib.contextmanager
@@ -264,7 +321,8 @@ def _send(pipe: Connection, result: Rehearsal) -> None:
 def parse(data: bytes) -> Rehearsal:
     """Read one answer of :func:`work`."""
     tree = json.loads(data)
-    return Rehearsal(tuple(Finding(**f) for f in tree["findings"]), tuple(tree["errors"]), tree["trouble"])
+    findings = tuple(Finding(**f) for f in tree["findings"])
+    return Rehearsal(findings, tuple(tree["errors"]), tuple(tree["unreached"]), tree["trouble"])
 
 
 def _run(step: Step, namespace: dict[str, Any]) -> StudentError | None:

@@ -25,7 +25,7 @@ from typing import Any
 
 from autograde import rehearse
 from autograde.course import Assignment, Course, CourseError
-from autograde.reach import reached
+from autograde.reach import bound, reached
 from autograde.rehearse import Branch, Finding, Rehearsal, Step
 from autograde.release import reference_notebook, student_notebook, text
 from autograde.variants import MIN_RIGHT, MIN_WRONG, Variant
@@ -90,6 +90,7 @@ class _Task:
         trunk: the cells above the variant's answer.
         cells: the answer and the cells after it; of the reference and the blank notebook, all cells.
         reach: the exercises that it may change: its own, and those after it in the notebook that it can reach.
+        doubtful: those of them that only the names of the reference's answer reach.
     """
 
     assignment: Assignment
@@ -99,6 +100,7 @@ class _Task:
     exercise: str = ""
     variant: Variant | None = None
     reach: tuple[str, ...] = ()
+    doubtful: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -211,10 +213,11 @@ def _tasks(assignment: Assignment) -> list[_Task]:
         for variant in _variants(assignment).get(exercise.name, []):
             kind = "right" if variant.right else "wrong"
             rest = (replace(cells[at], source=variant.code), *cells[at + 1 :])
-            also = reached(cells[:at], rest, cells[at].source, checks)
+            also, surely = reached(cells[:at], rest, cells[at].source, checks)
             reach = tuple(name for name in everything if name == exercise.name or name in also)
             last = max(i for i, step in enumerate(rest) if step.exercise in reach)
-            tasks.append(_Task(assignment, cells[:at], rest[: last + 1], kind, exercise.name, variant, reach))
+            doubtful = frozenset(reach) - surely - {exercise.name}
+            tasks.append(_Task(assignment, cells[:at], rest[: last + 1], kind, exercise.name, variant, reach, doubtful))
     return tasks
 
 
@@ -235,7 +238,8 @@ def _asked(task: _Task, seeds: Mapping[str, Sequence[int]]) -> dict[str, Sequenc
 
 def _rows(task: _Task, result: Rehearsal) -> list[Row]:
     name = task.assignment.name
-    by_exercise = {e: [f for f in result.findings if f.exercise == e] for e in task.reach}
+    reach = [e for e in task.reach if e not in result.unreached]
+    by_exercise = {e: [f for f in result.findings if f.exercise == e] for e in reach}
     points = {e.name: e.points for e in task.assignment.exercises}
     own = [task.exercise] if task.variant else list(by_exercise)
     rows = []
@@ -323,14 +327,20 @@ def _run(
         cells = next(t.cells for t in tasks if t.kind == "reference" and t.assignment is task.assignment)
         last = max(i for i, cell in enumerate(cells) if cell.exercise in reach)
         also = replace(task, reach=tuple(reach))
-        return Branch(cells[len(task.trunk) : last + 1], _asked(also, seeds[task.assignment.name]))
+        names = bound(task.trunk, cells[len(task.trunk)].source) or frozenset()
+        return Branch(cells[len(task.trunk) : last + 1], _asked(also, seeds[task.assignment.name]), names=names)
 
     def start() -> None:
         row = rows.pop()
         first = tasks[row[0]]
         ours, theirs = context.Pipe(duplex=False)
         branches = [
-            Branch(tasks[i].cells, _asked(tasks[i], seeds[first.assignment.name]), tasks[i].kind == "wrong")
+            Branch(
+                tasks[i].cells,
+                _asked(tasks[i], seeds[first.assignment.name]),
+                brief=tasks[i].kind == "wrong",
+                doubtful=tasks[i].doubtful,
+            )
             for i in row
         ]
         reach = {name for i in row for name in tasks[i].reach}

@@ -263,7 +263,8 @@ def AlexNet(student: Student, cases: Cases) -> None:
         with cases(f"{groups} group{'s' * (groups > 1)}", weight=3 if groups == 2 else 2):
 
             def reference(batch: torch.Tensor, groups: int = groups, **spoilt: Any) -> networks.Met:
-                own = networks.of(Network=lambda: _reference(classes, groups, **spoilt))
+                made = lambda: _reference(classes, groups, **spoilt)  # noqa: E731
+                own = networks.of(classes, groups, *spoilt.items(), Network=made)
                 return networks.in_order(own, "Network()", [batch], seed)
 
             make = f"AlexNet(num_classes={classes}, groups={groups})"
@@ -313,7 +314,7 @@ def AlexNet(student: Student, cases: Cases) -> None:
 def TorchvisionAlexNet(student: Student, cases: Cases) -> None:
     """Compare with torchvision.models.alexnet: names, logits with the same weights, dropout."""
     seed, classes = cases.integer(0, 2**30), cases.integer(5, 12)
-    theirs = networks.of(TorchvisionAlexNet=torchvision.models.alexnet)
+    theirs = networks.of("torchvision", TorchvisionAlexNet=torchvision.models.alexnet)
     make = f"TorchvisionAlexNet(num_classes={classes})"
     with cases("its state dict", weight=2):
         networks.compare_state(student, "TorchvisionAlexNet()", networks.state_shapes(theirs, "TorchvisionAlexNet()"))

@@ -624,7 +624,7 @@ def AuxiliaryHead(student: Student, cases: Cases) -> None:
     make = f"AuxiliaryHead(6, {classes})"
 
     def reference(**spoilt: Any) -> torch.Tensor:
-        theirs = networks.of(Network=lambda: _Head(6, classes, **spoilt))
+        theirs = networks.of("head", 6, classes, *spoilt.items(), Network=lambda: _Head(6, classes, **spoilt))
         return networks.by_name(theirs, "Network()", images, seed).outputs[0]
 
     with cases("names and shapes"):
@@ -639,7 +639,7 @@ def AuxiliaryHead(student: Student, cases: Cases) -> None:
         mistakes = ((functools.partial(reference, **spoilt), known) for spoilt, known in _HEAD_MISTAKES)
         _compare(seen, wanted, hint, mistakes, "The logits")
     with cases("dropout"):
-        theirs = networks.of(Network=lambda: _Head(4, 1024))
+        theirs = networks.of("head", 4, 1024, Network=lambda: _Head(4, 1024))
         positive = cases.randn(6, 4, 14, 14, dtype=torch.float32).abs() + 0.1
         whole, _ = _dropped(theirs, "Network()", positive, ["fc2"])
         seen, kept = _dropped(student, "AuxiliaryHead(4, 1024)", positive, ["fc2"])
@@ -786,7 +786,7 @@ def _reference(num_classes: int, aux: bool, **spoilt: Any) -> Student:
     def make(blocks: tuple[type[nn.Module], type[nn.Module]]) -> nn.Module:
         return _GoogLeNet(num_classes, aux, blocks, **spoilt)
 
-    return _Beside(networks.of(make=make, Network=None), _STAND_INS)
+    return _Beside(networks.of("paper", num_classes, aux, *spoilt.items(), make=make, Network=None), _STAND_INS)
 
 
 @check
@@ -1276,7 +1276,9 @@ def TorchvisionGoogLeNet(student: Student, cases: Cases) -> None:
 
     def theirs(spoil: Callable[[nn.Module], Any] = _same, **settings: Any) -> _Wired:
         """What torchvision's network gives in training, or that with a known mistake in it."""
-        return _wired(networks.of(Network=_made(spoil, num_classes=classes, **settings)), "Network()", images, seed)
+        network = _made(spoil, num_classes=classes, **settings)
+        own = networks.of("torchvision", spoil, classes, *settings.items(), Network=network)
+        return _wired(own, "Network()", images, seed)
 
     named = whole = False
     with cases("its state dict", weight=2):
@@ -1332,7 +1334,8 @@ def TorchvisionGoogLeNet(student: Student, cases: Cases) -> None:
         expect.that(seen.single, "In evaluation mode the logits alone come out, with heads, too.")
 
         def evaluated(spoil: Callable[[nn.Module], Any]) -> torch.Tensor:
-            other = networks.of(Network=_made(spoil, num_classes=classes, transform_input=True))
+            network = _made(spoil, num_classes=classes, transform_input=True)
+            other = networks.of("torchvision", spoil, classes, "transformed", Network=network)
             return _wired(other, "Network()", before, seed, right.batch).outputs[0]
 
         known = [(functools.partial(evaluated, spoil), text) for spoil, text in _TRANSFORMS]

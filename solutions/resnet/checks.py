@@ -208,6 +208,7 @@ class _Theirs(resnet.ResNet):
     """torchvision's network, made on the meta device, with the stride where the paper has it when asked."""
 
     def __init__(self, block: str, layers: Sequence[int], num_classes: int = 1000, stride_in_1x1: bool = False) -> None:
+        self.made = block, *layers, num_classes, stride_in_1x1
         with torch.device("meta"):
             super().__init__(getattr(resnet, block), list(layers), num_classes=num_classes)
         self.mistake: dict[str, Any] = {}
@@ -215,10 +216,14 @@ class _Theirs(resnet.ResNet):
             if stride_in_1x1 and isinstance(module, resnet.Bottleneck):
                 module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
 
-    @property
-    def student(self) -> Student:
-        """One who has this very network under the name Network; it keeps the weights that it gets there."""
-        return networks.of(Network=lambda: self)
+    def run(self, *asked: Any, **options: Any) -> networks.Answer:
+        """Return what :func:`networks.by_name` returns for this network."""
+        return networks.by_name(networks.of(*self.made, Network=lambda: self), "Network()", *asked, **options)
+
+    def filled(self, *asked: Any) -> "_Theirs":
+        """Return this network, with the weights that it gets there."""
+        networks.by_name(networks.of(Network=lambda: self), "Network()", *asked)
+        return self
 
     def _forward_impl(self, x: torch.Tensor) -> torch.Tensor:
         usual = {"conv1": self.conv1, "bn": self.bn1, "relu": F.relu, "pool": self.maxpool, "fc": self.fc}
@@ -385,7 +390,7 @@ def ResNet(student: Student, cases: Cases) -> None:
 
     def pair(make: str, theirs: _Theirs, images: list, **options: Any) -> tuple:
         seen = networks.by_name(student, make, images, seed, **options)
-        return seen, networks.by_name(theirs.student, "Network()", images, seed, **options)
+        return seen, theirs.run(images, seed, **options)
 
     def plans(makes: dict[str, tuple]) -> None:
         found = student.run(_PLAN, "plans", makes=list(makes))
@@ -404,7 +409,7 @@ def ResNet(student: Student, cases: Cases) -> None:
         theirs = _Theirs("BasicBlock", few["BasicBlock"], 6)
         seen, wanted = pair(f"ResNet(BasicBlock, {few['BasicBlock']}, num_classes=6)", theirs, images)
         hint = "With torchvision's weights and basic blocks your network gives other logits."
-        _same(seen, wanted, hint, lambda: theirs.mistaken(images[0]))
+        _same(seen, wanted, hint, lambda: theirs.filled(images, seed).mistaken(images[0]))
     # The next ones take long, and cannot be right when this one is not: the way through the network is the same.
     right = cases.results[-1].passed
     with cases("strides", weight=2):
@@ -683,7 +688,7 @@ def small_resnet(student: Student, cases: Cases) -> None:
         _compare_layers(seen.layers, n, classes, channels)
         with torch.device("meta"):
             reference = _Small(n, classes, channels)
-        theirs = networks.of(Network=lambda: reference)
+        theirs = networks.of("small", n, classes, channels, Network=lambda: reference)
         wanted = networks.in_order(theirs, "Network()", images, seed, training=training)
         for i, (one, right) in enumerate(zip(seen.outputs, wanted.outputs, strict=True)):
             expect.shape(one, tuple(right.shape), "What comes out, a row for each image and a column for each class,")
@@ -691,6 +696,8 @@ def small_resnet(student: Student, cases: Cases) -> None:
             try:
                 expect.close(one, right, hint, what="The result", rtol=1e-8)
             except expect.Unmet:
+                own = networks.of(Network=lambda: reference)  # which gets its weights there
+                networks.in_order(own, "Network()", images, seed, training=training)
                 for mistake, words in _SMALL if search and i == 0 else ():
                     reference.mistake = mistake
                     with torch.no_grad():

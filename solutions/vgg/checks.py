@@ -507,7 +507,8 @@ def VGG(student: Student, cases: Cases) -> None:
         make = f"VGG({config!r}, {batch_norm}, num_classes=6, dropout=0.0)"
         asked = {"names": shapes[config, batch_norm], "images": images, "seed": seed, "training": training}
         seen, after = _narrow(student, make, **asked)
-        right, buffers = _narrow(networks.of(VGG=lambda: _theirs(config, batch_norm, 6)), "VGG()", **asked)
+        own = networks.of(config, batch_norm, VGG=lambda: _theirs(config, batch_norm, 6))
+        right, buffers = _narrow(own, "VGG()", **asked)
         size = "images of 64 x 64 and 40 x 70 pixels" if len(images) == 2 else "images of 64 x 64 pixels"
         theirs = f"torchvision's {_name(config, batch_norm)}"
         hint = f"With the same weights, {make} gives other logits than {theirs} for {size}."
@@ -544,7 +545,7 @@ def VGG(student: Student, cases: Cases) -> None:
         images = [cases.randn(1, 3, 32, 32, dtype=torch.float32)]
         (seen,) = networks.by_name(student, make, images, seed).outputs
         (right,) = networks.by_name(
-            networks.of(VGG=lambda: _theirs(config, batch_norm, 6)), "VGG()", images, seed
+            networks.of(config, batch_norm, VGG=lambda: _theirs(config, batch_norm, 6)), "VGG()", images, seed
         ).outputs
         theirs = f"torchvision's {_name(config, batch_norm)}"
         hint = f"With the same weights, {make} gives other logits than {theirs} for images of 32 x 32 pixels."

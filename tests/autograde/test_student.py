@@ -161,10 +161,12 @@ def test_a_reference_is_asked_once_where_its_answers_are_remembered(monkeypatch:
     numbers = iter(range(10))
     reference = ReferenceStudent({"f": lambda x: next(numbers) + x, "wrong": lambda: 1 / 0})
     assert [reference.call("f", 0.0) for _ in range(2)] == [0, 1]
-    monkeypatch.setattr(ReferenceStudent, "_remembering", False)  # put back in the end
+    monkeypatch.setattr(ReferenceStudent, "_answers", None)  # put back in the end
     ReferenceStudent.remember()
     assert [reference.call("f", x) for x in (0.0, 0.5, 0.0)] == [2, 3.5, 2]
     assert ReferenceStudent({"f": lambda x: x}).call("f", 0.0) == 0, "another one's answers are its own"
+    named = [ReferenceStudent({"f": lambda x: next(numbers)}, "a", key) for key in (1, 2, 1)]
+    assert [one.call("f", 0.0) for one in named] == [4, 5, 4]
     first, second = reference.run("x = [1]", "x"), reference.run("x = [1]", "x")
     assert first == second and first is not second
     for _ in range(2):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import toy
 
+from autograde import rehearse
 from autograde.course import Course, CourseError
 from autograde.verify import Row, verify
 
@@ -142,3 +143,28 @@ VARIANTS["double"] += [
     course = Course(toy.make(tmp_path, source=source, variants=toy.VARIANTS + odd))
     rows = verify(course, ["sums"], jobs=1, seeds=2)
     assert [f"{r.variant}: {r.problem}" for r in rows if r.problem] == []
+
+
+@pytest.mark.parametrize(
+    ("test", "checked"),
+    [
+        ('assert half(8) == 4, "Half of double(2) is 2."', False),  # a word, which is all that reading the source sees
+        ("assert half(double(2)) == 2", True),
+        # Something else is at hand where it raises, so that a trial with what raises alone would see no use of it.
+        ("try:\n    four = double(2)\nexcept Exception:\n    four = 4\nassert half(four) == 2", True),
+    ],
+)
+def test_a_later_exercise_that_only_names_an_answer_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: str, checked: bool
+) -> None:
+    source = toy.SOURCE.replace('assert half(8) == 4, "Half of 8 is 4."', test)
+    course = Course(toy.make(tmp_path, source=source))
+    found: list[rehearse.Rehearsal] = []
+    parse = rehearse.parse
+    monkeypatch.setattr(rehearse, "parse", lambda data: found.append(parse(data)) or found[-1])
+    rows = verify(course, jobs=1, seeds=1)
+    # Not of "the same", which prints, and so may do anything.
+    tried = [r for r in found if r.findings[0].exercise == "double" and r.errors == () and len(r.findings) < 3]
+    assert {r.unreached for r in tried} == {(), () if checked else ("half",)}
+    assert {len(r.findings) for r in tried if r.unreached} <= {1}
+    assert ("it loses points on half too" in problem(rows, "a constant")) is checked
