@@ -16,6 +16,16 @@ SPLIT = (
     "tests/autograde/test_stock_nbgrader.py",
     "tests/book/test_second_run.py",
 )
+#: Files of many short tests that take long together.
+LONG = (
+    "tests/autograde/test_grade.py",
+    "tests/autograde/test_kernel.py",
+    "tests/autograde/test_sandbox.py",
+    "tests/book/test_browser.py",
+    "tests/ravines/test_training.py",
+    "tests/solutions/test_published_weights.py",
+    "tests/test_project.py",
+)
 
 
 def group(nodeid):
@@ -39,5 +49,5 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
-        slow = {group(item.nodeid) for item in items if item.get_closest_marker("slow")}
+        slow = {group(item.nodeid) for item in items if item.get_closest_marker("slow")} | {*LONG}
         items.sort(key=lambda item: group(item.nodeid) not in slow)
