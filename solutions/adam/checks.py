@@ -150,6 +150,7 @@ def rmsprop_step(student: Student, cases: Cases) -> None:
     """Compare steps with the formula, and a whole descent with torch.optim.RMSprop."""
     lr, beta, eps = cases.uniform(0.05, 0.2), cases.uniform(0.6, 0.8), cases.uniform(0.1, 0.3)
     w, grad, s = cases.randn(5), cases.randn(5), cases.randn(5).square() + 0.1
+    grad[0], grad[1] = -grad[0].abs(), grad[1].abs()  # else no check could tell it from its absolute value
     new = beta * s + (1 - beta) * grad**2
 
     def step(w: Any, grad: Any, s: Any, eps: float = eps) -> list:
@@ -253,6 +254,7 @@ def adam_step(student: Student, cases: Cases) -> None:
     lr, eps = cases.uniform(0.05, 0.2), cases.uniform(0.1, 0.3)
     b1, b2 = betas = (cases.uniform(0.3, 0.5), cases.uniform(0.7, 0.8))
     w, grad, m, s = cases.randn(5), cases.randn(5), cases.randn(5), cases.randn(5).square() + 0.1
+    grad[0], grad[1] = -grad[0].abs(), grad[1].abs()  # else no check could tell it from its absolute value
     i = cases.integer(3, 5)
     m1, s1 = b1 * m + (1 - b1) * grad, b2 * s + (1 - b2) * grad**2
 
