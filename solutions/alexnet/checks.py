@@ -5,6 +5,7 @@ process with weights from a seed (:mod:`autograde.networks`); the expected logit
 PyTorch's modules, or from torchvision. Crops are compared with torchvision's.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import dedent
@@ -263,8 +264,8 @@ def AlexNet(student: Student, cases: Cases) -> None:
         with cases(f"{groups} group{'s' * (groups > 1)}", weight=3 if groups == 2 else 2):
 
             def reference(batch: torch.Tensor, groups: int = groups, **spoilt: Any) -> networks.Met:
-                made = lambda: _reference(classes, groups, **spoilt)  # noqa: E731
-                own = networks.of(classes, groups, *spoilt.items(), Network=made)
+                network = functools.partial(_reference, classes, groups, **spoilt)
+                own = networks.of(classes, groups, *spoilt.items(), Network=network)
                 return networks.in_order(own, "Network()", [batch], seed)
 
             make = f"AlexNet(num_classes={classes}, groups={groups})"
