@@ -7,6 +7,12 @@ xdist's own groups (`--dist loadgroup`) are lost with pytest 9.2, without a word
 https://github.com/pytest-dev/pytest-xdist/issues/1386
 """
 
+import json
+import platform
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -15,6 +21,7 @@ SPLIT = (
     "tests/solutions/test_assignments.py",
     "tests/autograde/test_stock_nbgrader.py",
     "tests/book/test_second_run.py",
+    "tests/test_gpu_course.py",
 )
 #: Files of many short tests that take long together.
 LONG = (
@@ -51,3 +58,28 @@ def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
         slow = {group(item.nodeid) for item in items if item.get_closest_marker("slow")} | {*LONG}
         items.sort(key=lambda item: group(item.nodeid) not in slow)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", metavar="FILE", help="write each test's outcome to FILE with device, versions, date")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Write what a run found, as `benchmarks/results/gpu_tests.json` has it: `pytest -m gpu --record FILE`."""
+    if not config.getoption("--record"):
+        return
+    import torch
+
+    found = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            found[report.nodeid] = {"outcome": outcome, "seconds": round(report.duration, 1)}
+    gpu = torch.cuda.is_available()
+    record = {
+        "command": shlex.join(["python", "-m", "pytest", *config.invocation_params.args]),
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": torch.cuda.get_device_name() if gpu else f"{platform.machine()} CPU",
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda},
+        "tests": dict(sorted(found.items())),
+    }
+    Path(config.getoption("--record")).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

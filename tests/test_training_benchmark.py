@@ -61,7 +61,7 @@ def test_the_smallest_run_writes_what_it_measured(tmp_path):
     assert set(record["results"]["resnet"]["plain"]) == {"forward", "step"}
     assert "--networks resnet" in record["command"]
     said = done.stdout.splitlines()
-    assert said[0].startswith("resnet     plain  forward  ours")
+    assert said[0].startswith("resnet     plain   forward  ours")
 
 
 def test_an_unknown_network_is_told():

@@ -69,7 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
             page, uri = running[future]
             notebook, seconds, error = future.result()
             done += 1
-            print(f"[{done}/{len(todo)}] {page.stem}: {'failed' if error else f'{seconds:.0f} s'}", flush=True)
+            said = f"failed: {error.strip().splitlines()[-1]}" if error else f"{seconds:.0f} s"
+            print(f"[{done}/{len(todo)}] {page.stem}: {said}", flush=True)
             if not error:
                 bundle = CacheBundleIn(notebook, uri, data={"execution_seconds": seconds})
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)

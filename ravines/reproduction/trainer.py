@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -414,7 +415,7 @@ class Trainer:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn running out of memory into a sentence."""
+        """Turn running out of memory, and what has no deterministic way, into a sentence."""
         try:
             yield
         except torch.OutOfMemoryError as error:
@@ -423,6 +424,11 @@ class Trainer:
                 f"--accumulate {2 * self.settings.accumulate}, --amp bf16, or a smaller --batch-size."
             ) from error
         except RuntimeError as error:
+            if "does not have a deterministic implementation" in str(error):
+                raise TrainingError(
+                    f"On this device PyTorch has no deterministic {str(error).split()[0]}: leave out --deterministic, "
+                    "or use --device cpu."
+                ) from error
             if "can't allocate memory" not in str(error):
                 raise
             raise TrainingError(
@@ -439,6 +445,9 @@ def prepare(settings: Settings) -> None:
     else:
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
+    if settings.deterministic:
+        # cuBLAS reads it when it starts; without it PyTorch refuses matrix products on a GPU.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = not settings.deterministic
     torch.use_deterministic_algorithms(settings.deterministic, warn_only=False)
 

@@ -298,6 +298,19 @@ def test_too_little_memory_is_said_with_what_to_try(splits, tmp_path):
         trainer(tmp_path, splits, make=Hungry).run(quiet=True)
 
 
+def test_what_has_no_deterministic_way_is_said(splits, tmp_path):
+    class Loose(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            raise RuntimeError("adaptive_pool_backward_cuda does not have a deterministic implementation, but you set")
+
+    with pytest.raises(TrainingError, match="no deterministic adaptive_pool_backward_cuda: leave out --determ"):
+        trainer(tmp_path, splits, make=Loose).run(quiet=True)
+
+
 # The command line --------------------------------------------------------------------------------------------------
 
 
