@@ -142,7 +142,12 @@ def explained(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     help="Half precision for products; auto: bf16 on a GPU that has it.",
 )
 @click.option("--channels-last/--channels-first", default=None, help="Order in memory (default: last on a GPU).")
-@click.option("--compile/--eager", "compile_", default=None, help="torch.compile the network (default: eager).")
+@click.option(
+    "--compile/--eager",
+    "compile_",
+    default=None,
+    help="torch.compile the network (default: on a GPU, in runs of 10,000 updates or more).",
+)
 @click.option("--tf32/--no-tf32", default=True, show_default=True, help="Let a GPU round float32 products to 10 bits.")
 @click.option(
     "--accumulate",

@@ -98,12 +98,15 @@ def device() -> torch.device:
     The environment variable `RAVINES_DEVICE` overrides the choice ("cpu", "cuda", "cuda:1", "mps"). Apple's "mps" is
     never chosen unasked, because it has no float64, which the chapters' numerical checks need.
 
+    On a GPU float32 is to mean float32: cuDNN's convolutions are told not to round their inputs to TF32's 10 bits, which
+    PyTorch allows by default. `ravines train` allows it again.
+
     Raises:
         RuntimeError: `RAVINES_DEVICE` names no device that works here.
     """
     name = os.environ.get("RAVINES_DEVICE", "").strip()
     if not name:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _exact(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         chosen = torch.device(name)
         torch.ones(1, device=chosen).item()  # the name can be valid and the device absent
@@ -112,6 +115,12 @@ def device() -> torch.device:
             f"RAVINES_DEVICE={name!r} names no device that works here: unset it, or set it to one of "
             f"{', '.join(_working_devices())}."
         ) from error
+    return _exact(chosen)
+
+
+def _exact(chosen: torch.device) -> torch.device:
+    if chosen.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
     return chosen
 
 

@@ -308,11 +308,13 @@ def test_damaged_files_of_the_full_set_are_recognised(tmp_path, no_network, faul
 # Device and seeds
 
 
-def test_the_device_is_a_gpu_when_there_is_one(monkeypatch):
+def test_the_device_is_a_gpu_when_there_is_one_and_float32_stays_exact(monkeypatch):
     monkeypatch.delenv("RAVINES_DEVICE", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     for available, expected in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
         assert device() == torch.device(expected)
+        assert torch.backends.cudnn.allow_tf32 is False
 
 
 def test_the_environment_overrides_the_device(monkeypatch):

@@ -132,7 +132,7 @@ def test_a_full_gpu_is_said_with_what_to_try(tmp_path):
     torch.cuda.set_per_process_memory_fraction(min(1.0, (torch.cuda.memory_reserved() + 2**28) / total))
     try:
         with pytest.raises(TrainingError, match="The GPU's memory is too small for 50 images at once: try --accum"):
-            trainer(tmp_path, alone(), train_size=2000, test_size=24).run(quiet=True)
+            trainer(tmp_path, alone(), train_size=2000, resize=2000, resize_to=2000).run(quiet=True)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 

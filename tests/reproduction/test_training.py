@@ -311,6 +311,34 @@ def test_what_has_no_deterministic_way_is_said(splits, tmp_path):
         trainer(tmp_path, splits, make=Loose).run(quiet=True)
 
 
+def test_a_long_run_on_a_gpu_is_compiled_where_there_is_a_compiler(monkeypatch, tmp_path):
+    from ravines.reproduction import session
+
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(session.importlib.util, "find_spec", lambda name: name == "triton")
+    (tmp_path / "gcc").write_text("#!/bin/sh\n")
+    (tmp_path / "gcc").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    assert session.worth_compiling(session.LONG_RUN, gpu)
+    assert not session.worth_compiling(session.LONG_RUN - 1, gpu)
+    assert not session.worth_compiling(session.LONG_RUN, torch.device("cpu"))
+    monkeypatch.setenv("CC", "another-cc")
+    assert not session.worth_compiling(session.LONG_RUN, gpu)
+    monkeypatch.delenv("CC")
+    monkeypatch.setattr(session.importlib.util, "find_spec", lambda name: None)
+    assert not session.worth_compiling(session.LONG_RUN, gpu)
+
+
+def test_the_help_says_which_runs_are_long():
+    from click.testing import CliRunner
+
+    from ravines.cli import main
+    from ravines.reproduction.session import LONG_RUN
+
+    assert f"{LONG_RUN:,} updates" in " ".join(CliRunner().invoke(main, ["train", "--help"]).output.split())
+
+
 # The command line --------------------------------------------------------------------------------------------------
 
 
