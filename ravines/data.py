@@ -98,8 +98,8 @@ def device() -> torch.device:
     The environment variable `RAVINES_DEVICE` overrides the choice ("cpu", "cuda", "cuda:1", "mps"). Apple's "mps" is
     never chosen unasked, because it has no float64, which the chapters' numerical checks need.
 
-    On a GPU float32 is to mean float32: cuDNN's convolutions are told not to round their inputs to TF32's 10 bits, which
-    PyTorch allows by default. `ravines train` allows it again.
+    On a GPU float32 is to mean float32: cuDNN's convolutions are told not to round their inputs to TF32's 10 bits,
+    which PyTorch allows by default. `ravines train` allows it again.
 
     Raises:
         RuntimeError: `RAVINES_DEVICE` names no device that works here.

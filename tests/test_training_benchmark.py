@@ -1,6 +1,7 @@
 """The benchmark of training: its ratio is ours by theirs, and it writes what it measured."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,14 @@ def test_an_unknown_network_is_told():
     command = [sys.executable, str(ROOT / "benchmarks/training.py"), "--networks", "lenet"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2 and "There is no 'lenet'; use alexnet, vgg, googlenet, resnet." in done.stderr
+
+
+def test_the_readme_has_the_committed_figures(bench):
+    resnet = json.loads(bench.RESULTS.read_text())["results"]["resnet"]
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    found = re.search(r"ResNet-50 at ([\d,]+) images per second, ([\d.]+) times torchvision's plain use", readme)
+    speed, gain = resnet["best"]["step"]["images_per_s"]["ours"], resnet["best_of_ours_by_plain_torchvision"]
+    assert found.groups() == (f"{speed:,.0f}", f"{gain:.1f}")
+    # "equally fast in equal use": within a hundredth and a half
+    ratios = [resnet[use][what]["ratio"] for use in ("plain", "default", "best") for what in ("forward", "step")]
+    assert all(abs(ratio - 1) < 0.015 for ratio in ratios)

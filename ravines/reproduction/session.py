@@ -16,7 +16,6 @@ from ravines.data import DataError
 from ravines.reproduction import distributed, measure, protocols, recipe, report, sources
 from ravines.reproduction.trainer import Settings, Trainer, TrainingError, seeded
 
-
 #: Updates from which a run is compiled: ResNet-50 gains 18 ms in each on an H100 (`benchmarks/results/training.json`),
 #: so a minute of compiling has come back after some 3,000.
 LONG_RUN = 10_000

@@ -668,7 +668,8 @@ class TorchvisionGoogLeNet(nn.Module):
 
         def unit(before: int, after: int, kernel: int, stride: int = 1) -> nn.Sequential:
             conv = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
-            return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(after, eps=0.001), relu=nn.ReLU()))
+            relu = nn.ReLU(inplace=True)  # what it overwrites nobody asks for again
+            return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(after, eps=0.001), relu=relu))
 
         def head(before: int) -> nn.ModuleDict:
             layers = {"conv": unit(before, 128, 1), "fc1": nn.Linear(2048, 1024), "fc2": nn.Linear(1024, num_classes)}
@@ -704,16 +705,17 @@ class TorchvisionGoogLeNet(nn.Module):
             return head["fc2"](head["dropout"](head["fc1"](x).relu()))
 
         x = pool(self.conv3(self.conv2(pool(self.conv1(x)))))
-        after = {}
+        heads = {"4a": self.aux1, "4d": self.aux2} if self.training and self.aux1 is not None else {}
+        others = []
         for name in MODULES:
             branches = getattr(self, f"inception{name}")
-            x = after[name] = torch.cat([branch(x) for branch in branches.values()], 1)
+            x = torch.cat([branch(x) for branch in branches.values()], 1)
+            if name in heads:
+                others.append(run(heads[name], x))
             if name in ("3b", "4e"):
                 x = pool(x, 3 if name == "3b" else 2)
         logits = self.fc(self.dropout(x.mean((2, 3))))
-        if self.training and self.aux1 is not None:
-            return logits, run(self.aux2, after["4d"]), run(self.aux1, after["4a"])
-        return logits
+        return (logits, *reversed(others)) if others else logits
         ### END SOLUTION
 
 
