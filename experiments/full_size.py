@@ -4,9 +4,9 @@ The course's own four networks, as its assignments build them, each trained by t
 SGD with momentum, a cosine after one epoch of warm-up, clipped gradients (VGG has no normalization), mirror images,
 crops of 224 pixels from images of 256. They are trained as `ravines train` does it, in bfloat16 where there is a GPU.
 
-It is made for a GPU: there 12 runs of 10 epochs over 60,000 images take hours, on a CPU weeks. Each run has a folder of
-its own with checkpoints, so a run that was stopped goes on where it was. What is written are the curves: loss and
-accuracy after each epoch, images per second, device, versions, date and command.
+It is made for a GPU: on an H100 the 12 runs of 10 epochs over 60,000 images are half an hour of updates, on a CPU
+weeks. Each run has a folder of its own with checkpoints, so a run that was stopped goes on where it was. What is
+written are the curves: loss and accuracy after each epoch, images per second, device, versions, date and command.
 
     python experiments/full_size.py
     python experiments/full_size.py --networks alexnet --seeds 1 --epochs 1 --limit 40 --size 64 --out /tmp/try.json

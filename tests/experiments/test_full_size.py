@@ -19,6 +19,17 @@ def test_the_networks_have_their_full_size(name):
         assert counting.parameters(script.make(name, 1000)) == PARAMETERS[name]
 
 
+def test_the_committed_results_are_of_these_networks():
+    found = json.loads(script.RESULTS.read_text())
+    with torch.device("meta"):
+        assert found["parameters"] == {name: counting.parameters(script.make(name, 10)) for name in script.NETWORKS}
+    assert found["recipe"] == script.RECIPE.changed(epochs=found["recipe"]["epochs"]).to_dict() | {
+        key: found["recipe"][key] for key in ("train_size", "test_size", "test_resize", "resize", "resize_to")
+    }
+    for run in found["runs"].values():
+        assert len(run["top1"]) == len(run["train_loss"]) == found["recipe"]["epochs"]
+
+
 def test_curves_have_an_entry_for_each_epoch(tmp_path):
     train = [(1, 3.0, 10.0), (2, 2.0, 30.0), (3, 1.5, 20.0), (4, 0.5, 20.0)]
     lines = [{"kind": "run"}]
