@@ -1,5 +1,6 @@
 """Stock nbgrader gives honest submissions the same scores, exercise by exercise; and what right answers are shown."""
 
+import contextlib
 import csv
 import os
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
+from traitlets.config.loader import PyFileConfigLoader
 
 from autograde.course import Course
 from autograde.release import reference_notebook, text
@@ -71,21 +74,48 @@ def test_honest_submissions_get_the_same_scores(tmp_path):
     assert theirs == pytest.approx({key: ours[key] for key in theirs}, abs=1e-4)
 
 
+@pytest.fixture(scope="session")
+def one_course(tmp_path_factory):
+    """A course for all references of this process: nbgrader asks alembic, 2 s long, once for each new gradebook."""
+    folder = tmp_path_factory.mktemp("stock")
+    workplace(folder)
+    return folder
+
+
+@contextlib.contextmanager
+def nbgrader_here(folder):
+    """Stock nbgrader in this process, which imports it once, with forked kernels: they have imported PyTorch already.
+
+    The test above has its command line and its own kernels.
+    """
+    before = dict(os.environ)
+    try:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()  # sets variables, too
+        config.ExecutePreprocessor.skip_cells_with_tag = ""
+        config.ExecutePreprocessor.kernel_name = "warm"
+        yield NbGraderAPI(config=config)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize("name", sorted(COURSE.assignments))
-def test_the_reference_gets_full_marks_from_stock_nbgrader_and_its_reward_works(name, tmp_path):
+def test_the_reference_gets_full_marks_from_stock_nbgrader_and_its_reward_works(name, one_course):
     """In one run of the notebook. The payoff cells, which grading leaves out, are run, too."""
-    nbgrader = workplace(tmp_path)
-    put_source(tmp_path, name)
-    handed_in = tmp_path / "examples" / "submissions" / "ada" / name / f"{name}.ipynb"
+    put_source(one_course, name)
+    handed_in = one_course / "examples" / "submissions" / "ada" / name / f"{name}.ipynb"
     handed_in.parent.mkdir(parents=True)
     handed_in.write_text(text(reference_notebook(COURSE.assignment(name))))
-    nbgrader("generate_assignment", name)
-    nbgrader("autograde", name, "--ExecutePreprocessor.skip_cells_with_tag=")
+    with nbgrader_here(one_course) as nbgrader:
+        for done in (nbgrader.generate_assignment(name), nbgrader.autograde(name, "ada")):
+            assert done["success"], done.get("error", "")[-3000:]
     exercises = COURSE.assignment(name).exercises
-    assert scores(tmp_path, [(name, "ada")]) == {(name, "ada", e.name): e.points for e in exercises}
-    executed = tmp_path / "_build" / "nbgrader" / "autograded" / "ada" / name / f"{name}.ipynb"
+    assert scores(one_course, [(name, "ada")]) == {(name, "ada", e.name): e.points for e in exercises}
+    executed = one_course / "_build" / "nbgrader" / "autograded" / "ada" / name / f"{name}.ipynb"
     cells = [c for c in nbformat.read(executed, 4).cells if c.cell_type == "code"]
     assert [o.evalue for c in cells for o in c.outputs if o.output_type == "error"] == []
     rewards = [c.outputs for c in cells if "payoff" in c.metadata.get("tags", [])]
