@@ -2,6 +2,7 @@
 # Make or update .venv: the lock, then this package. Called by the Makefile; run from the repository's root.
 #   PYTHON             the Python that makes .venv (default: the first on PATH that is new enough)
 #   RAVINES_NO_SYSTEM  when 1, leave the system's packages alone
+#   RAVINES_COMPILE    when 0, leave compiling to whoever imports: for an environment that is used once
 set -eu
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
@@ -47,7 +48,9 @@ quiet=-q
 [ -t 2 ] && quiet=
 echo "Installing the lock into .venv (about 5 GB on Linux; seconds from a cache, else minutes)."
 # Compiled once here (20 s), not by each of the many processes that import torch: that costs each one 4 s.
-.venv/bin/uv pip install $quiet --compile-bytecode --python .venv/bin/python -r requirements.txt
+compile=--compile-bytecode
+[ "${RAVINES_COMPILE:-1}" != 0 ] || compile=
+.venv/bin/uv pip install $quiet $compile --python .venv/bin/python -r requirements.txt
 # setuptools comes from the lock: with build isolation another one would be fetched.
 .venv/bin/uv pip install $quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 # An editable install leaves out data files: the kernel that the pages are run with.

@@ -45,7 +45,7 @@ def terminal(tmp_path, course):
     """A shell that keeps its folder and environment from one block to the next."""
     keep = {k: os.environ[k] for k in ("PATH", "HOME", "LANG") if k in os.environ}
     outside = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_", "SSL_", "REQUESTS_"))}
-    environment = {**keep, **outside, "COURSE_URL": str(course), "RAVINES_NO_SYSTEM": "1"}
+    environment = {**keep, **outside, "COURSE_URL": str(course), "RAVINES_NO_SYSTEM": "1", "RAVINES_COMPILE": "0"}
     state = tmp_path / "state"
     state.write_text(f"cd {tmp_path}\n", encoding="utf-8")
 
