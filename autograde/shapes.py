@@ -1,7 +1,7 @@
 """Networks as shapes: what PyTorch's meta device can do without, left out.
 
-On the meta device tensors have no values. Yet PyTorch works out step by step, in Python, that filling one with random
-numbers keeps its shape, and so does a batch normalization: this takes most of the time that a large network takes
+On the meta device tensors have no values. Yet PyTorch works out step by step, in Python, that filling one with start
+values keeps its shape, and that a batch normalization does: this takes most of the time that a large network takes
 there. Checks ask for networks here, and so does the code that they send to the student's process.
 """
 
@@ -9,11 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 Result = TypeVar("Result")
+
+_DRAWS = ("normal_", "uniform_")
+#: What PyTorch's layers, and most networks, ask of `torch.nn.init`.
+_STARTS = (
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "uniform_",
+    "trunc_normal_",
+    "ones_",
+    "zeros_",
+    "constant_",
+)
 
 
 def on_meta(make: Callable[[], Result]) -> Result:
@@ -24,29 +38,30 @@ def on_meta(make: Callable[[], Result]) -> Result:
 
 @contextmanager
 def undrawn(everywhere: bool = False) -> Iterator[None]:
-    """Leave tensors of the meta device as they are where random numbers should fill them.
+    """Leave tensors of the meta device as they are where start values should fill them.
 
     Args:
-        everywhere: those of other devices, too.
+        everywhere: those of other devices, too, where methods of theirs should fill them with random numbers.
     """
-    own = {name: vars(torch.Tensor).get(name) for name in ("normal_", "uniform_")}
 
-    def skipping(draw: Callable) -> Callable:
-        def skip(tensor: torch.Tensor, *args: float, **kwargs: float | torch.Generator) -> torch.Tensor:
-            return tensor if everywhere or tensor.is_meta else draw(tensor, *args, **kwargs)
+    def skipping(fill: Callable, always: bool) -> Callable:
+        def skip(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            return tensor if always or tensor.is_meta else fill(tensor, *args, **kwargs)
 
         return skip
 
-    for name in own:
-        setattr(torch.Tensor, name, skipping(getattr(torch.Tensor, name)))
+    patched = [(torch.Tensor, name) for name in (*_DRAWS, "fill_", "zero_")] + [(nn.init, name) for name in _STARTS]
+    before = [vars(owner).get(name) for owner, name in patched]
+    for owner, name in patched:
+        setattr(owner, name, skipping(getattr(owner, name), everywhere and name in _DRAWS and owner is torch.Tensor))
     try:
         yield
     finally:
-        for name, kept in own.items():
+        for (owner, name), kept in zip(patched, before, strict=True):
             if kept is None:  # it is inherited
-                delattr(torch.Tensor, name)
+                delattr(owner, name)
             else:
-                setattr(torch.Tensor, name, kept)
+                setattr(owner, name, kept)
 
 
 def shapes_of(run: Callable[[], Result]) -> Result:

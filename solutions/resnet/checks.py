@@ -23,7 +23,7 @@ from torchvision.models import resnet
 from autograde import expect, networks, untouched
 from autograde.cases import Cases, check
 from autograde.shapes import on_meta, shapes_of
-from autograde.student import Student
+from autograde.student import ReferenceStudent, Student
 from ravines import counting
 from solutions import toy_networks
 
@@ -222,11 +222,16 @@ class _Theirs(resnet.ResNet):
         return networks.by_name(networks.of(*made, Network=lambda: cls(*made)), "Network()", *asked, **options)
 
     @classmethod
-    def filled(cls, made: tuple, *asked: Any) -> "_Theirs":
-        """Return this network, with the weights that it gets there."""
-        network = cls(*made)
-        networks.by_name(networks.of(Network=lambda: network), "Network()", *asked)
-        return network
+    def mistaken(cls, made: tuple, images: torch.Tensor, seed: int) -> list[tuple[torch.Tensor, str]]:
+        """Return what such networks with known mistakes make of images, each with its hint."""
+
+        def make() -> _Theirs:
+            network = cls(*made)
+            network.forward = network._all_mistaken
+            return network
+
+        (found,) = networks.by_name(networks.of("mistaken", *made, Network=make), "Network()", [images], seed).outputs
+        return [(value, _MISTAKES[int(number)][1]) for number, value in found.items()]
 
     def _forward_impl(self, x: torch.Tensor) -> torch.Tensor:
         usual = {"conv1": self.conv1, "bn": self.bn1, "relu": F.relu, "pool": self.maxpool, "fc": self.fc}
@@ -239,14 +244,14 @@ class _Theirs(resnet.ResNet):
             x = parts[name](x)
         return x
 
-    def mistaken(self, images: torch.Tensor) -> list[tuple[torch.Tensor, str]]:
-        """Return what known mistakes make of images, with the weights that the network has, each with its hint."""
-        found = []
-        for mistake, hint in _MISTAKES:
+    def _all_mistaken(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what known mistakes make of images, by their numbers."""
+        found = {}
+        for number, (mistake, _) in enumerate(_MISTAKES):
             self.mistake = mistake
             layers = [self.conv1] * ("conv1" in mistake)
-            for number in mistake.get("strides", ()):
-                first = getattr(self, f"layer{number}")[0]
+            for stage in mistake.get("strides", ()):
+                first = getattr(self, f"layer{stage}")[0]
                 layers += [first.conv2 if isinstance(first, resnet.Bottleneck) else first.conv1]
                 layers += [first.downsample[0]] if first.downsample else []
             kept = [(layer, layer.stride, layer.padding) for layer in layers]
@@ -256,8 +261,7 @@ class _Theirs(resnet.ResNet):
                 else:
                     layer.stride, layer.padding = mistake["conv1"]
             try:
-                with torch.no_grad():
-                    found.append((self.eval()(images), hint))
+                found[str(number)] = self._forward_impl(images)
             except RuntimeError:  # with this mistake the network does not take such images
                 continue
             finally:
@@ -307,6 +311,8 @@ def _same(seen: networks.Answer, wanted: networks.Answer, hint: str, mistakes: C
             if i == 0:
                 expect.no_mistake(one, mistakes())
             raise
+    if ReferenceStudent.ahead:
+        mistakes()
 
 
 # Names and shapes of the state dict, and the settings of every convolution, which these do not say.
@@ -406,7 +412,7 @@ def ResNet(student: Student, cases: Cases) -> None:
         theirs = "BasicBlock", tuple(few["BasicBlock"]), 6
         seen, wanted = pair(f"ResNet(BasicBlock, {few['BasicBlock']}, num_classes=6)", theirs, images)
         hint = "With torchvision's weights and basic blocks your network gives other logits."
-        _same(seen, wanted, hint, lambda: _Theirs.filled(theirs, images, seed).mistaken(images[0]))
+        _same(seen, wanted, hint, lambda: _Theirs.mistaken(theirs, images[0], seed))
     # The next ones take long, and cannot be right when this one is not: the way through the network is the same.
     right = cases.results[-1].passed
     with cases("strides", weight=2):

@@ -6,15 +6,12 @@ from torch import nn
 
 from autograde.shapes import on_meta, shapes_of, undrawn
 
-OWN = {name: vars(torch.Tensor).get(name) for name in ("normal_", "uniform_")}
+BEFORE = dict(vars(torch.Tensor)), dict(vars(nn.init)), torch.batch_norm
 
 
 def back() -> bool:
     """Whether PyTorch is as it was."""
-    return {name: vars(torch.Tensor).get(name) for name in OWN} == OWN and torch.batch_norm is BATCH_NORM
-
-
-BATCH_NORM = torch.batch_norm
+    return (dict(vars(torch.Tensor)), dict(vars(nn.init)), torch.batch_norm) == BEFORE
 
 
 def test_a_network_on_the_meta_device_is_the_same_network() -> None:
@@ -28,8 +25,9 @@ def test_a_network_on_the_meta_device_is_the_same_network() -> None:
 def test_what_stands_elsewhere_is_drawn() -> None:
     made = on_meta(lambda: [torch.zeros(99, device="cpu").normal_(), torch.zeros(99, device="cpu").uniform_(2, 3)])
     assert (made[0] != 0).all() and (made[1] >= 2).all()
+    assert on_meta(lambda: nn.init.ones_(torch.zeros(3, device="cpu").fill_(2))).tolist() == [1, 1, 1]
     with undrawn(everywhere=True):
-        assert (torch.zeros(99).normal_() == 0).all()
+        assert (torch.zeros(99).normal_() == 0).all() and (torch.zeros(99).fill_(3) == 3).all()
     assert (torch.zeros(99).normal_() != 0).all() and back()
 
 
