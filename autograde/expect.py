@@ -116,8 +116,9 @@ def _close(actual: Any, expected: Any, hint: str, what: str, rtol: float | None,
             else hint
         )
     base = max(_tolerance(seen.dtype), _tolerance(wanted.dtype))
-    seen, wanted = seen.to(torch.complex128), wanted.to(torch.complex128)
-    if torch.isnan(torch.view_as_real(seen)).any() and not torch.isnan(torch.view_as_real(wanted)).any():
+    exact = torch.complex128 if seen.is_complex() or wanted.is_complex() else torch.float64
+    seen, wanted = seen.to(exact), wanted.to(exact)
+    if torch.isnan(seen).any() and not torch.isnan(wanted).any():
         raise Unmet(f"{what} contains nan. {hint}")
     if atol is None:
         finite = wanted.abs()[torch.isfinite(wanted.abs())]

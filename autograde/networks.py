@@ -26,33 +26,42 @@ from autograde.student import NamespaceStudent, ReferenceStudent, Student
 # What both ways share. `values` gives a tensor its numbers: He's uniform ones for weights, so that signals keep their
 # size; small ones around 0 for biases and running means; numbers around 1 for scales and running variances.
 #
-# Where a convolution is large, its numbers are a stretch of one pool; a large matrix is a Hankel matrix,
-# w[i, j] = b[i + j], of which each row and column is another. So 100 million weights cost 30 thousand numbers, and
-# nn.Linear multiplies by them without writing the matrix out.
+# Where a convolution is large, its numbers are a stretch of one pool, and no copy of it; a large matrix is a Hankel
+# matrix, w[i, j] = b[i + j], of which each row and column is another. So 100 million weights cost 30 thousand numbers,
+# and nn.Linear multiplies by them without writing the matrix out.
 _COMMON = """
 import zlib
 import torch
 from torch import nn
-_pool = []
+from autograde.shapes import on_meta, shapes_of
 def _drawn(generator, count):
-    return 2 * torch.rand(count, generator=generator, dtype=dtype) - 1
-def _weights(shape, generator):
+    return torch.empty(count, dtype=dtype).uniform_(-1, 1, generator=generator)
+def _sizes(shape):
     count, fan_in = 1, 1
     for n in shape:
         count *= n
     for n in shape[1:]:
         fan_in *= n
-    bound = (6 / max(fan_in, 1)) ** 0.5
-    if len(shape) == 2 and count > 10**6:
+    return count, max(fan_in, 1), len(shape) == 2 and count > 10**6
+_pools = {}
+def expect_weights(shapes):
+    # Makes a pool for each fan-in, as long as its largest weight needs: which is where depends on no order.
+    longest = {}
+    for shape in shapes:
+        count, fan_in, hankel = _sizes(shape)
+        if count > 2**16 and not hankel:
+            longest[fan_in] = max(longest.get(fan_in, 0), count + 2**16)
+    numbers = _drawn(torch.Generator().manual_seed(seed), max(longest.values(), default=0))
+    for fan_in, count in longest.items():
+        _pools[fan_in] = numbers[:count] * (6 / fan_in) ** 0.5
+def _weights(shape, generator):
+    count, fan_in, hankel = _sizes(shape)
+    bound = (6 / fan_in) ** 0.5
+    if hankel:
         return (_drawn(generator, sum(shape)) * bound).as_strided(shape, (1, 1))
     if count > 2**16:
-        while sum(map(len, _pool)) < 2 * count + 2**16:
-            _pool.append(_drawn(torch.Generator().manual_seed(seed + len(_pool)), 2**18))
-        if len(_pool) > 1:
-            _pool[:] = [torch.cat(_pool)]
-        pool = _pool[0]
-        start = int(torch.randint(len(pool) - count, (), generator=generator))
-        return (pool[start : start + count] * bound).reshape(shape)
+        start = int(torch.randint(2**16, (), generator=generator))
+        return _pools[fan_in][start : start + count].view(shape)
     return (_drawn(generator, count) * bound).reshape(shape)
 def values(name, like, generator):
     if not like.is_floating_point():
@@ -97,14 +106,14 @@ def run(network):
             return [plain(network(x)) for x in images]
     finally:
         functional.dropout, functional.linear = kept, multiply
-with torch.device("meta"):
-    network = made()
+network = on_meta(made)
 """
 
 _BY_NAME = (
     _COMMON
     + """
 state = {}
+expect_weights([tuple(like.shape) for like in network.state_dict().values() if like.is_floating_point()])
 for name, like in network.state_dict().items():
     generator = torch.Generator().manual_seed(seed * 2**31 + zlib.crc32(name.encode()))
     state[name] = values(name.rsplit(".", 1)[-1], like, generator)
@@ -123,10 +132,12 @@ hooks = [m.register_forward_hook(lambda m, given, out: layers.append(m) if m not
          for m in network.modules() if isinstance(m, used)]
 network.train(training)
 with torch.no_grad():
-    network(torch.empty(2, *images[0].shape[1:], device="meta", dtype=torch.get_default_dtype()))
+    given = torch.empty(2, *images[0].shape[1:], device="meta", dtype=torch.get_default_dtype())
+    shapes_of(lambda: network(given))
 for hook in hooks:
     hook.remove()
 generator = torch.Generator().manual_seed(seed)
+expect_weights([tuple(p.shape) for layer in layers for p in layer.parameters(recurse=False)])
 kinds = []
 for layer in layers:
     kind = {"kind": type(layer).__name__, "bias": layer.bias is not None, "shape": list(layer.weight.shape)}
@@ -151,16 +162,15 @@ outputs = run(complete(network)) if not unused else []
 
 # Every module that is made on the way counts, not only what the network keeps.
 _HOMES = """
-import torch
 from torch import nn
+from autograde.shapes import on_meta
 kept, homes = nn.Module.__init__, set()
 def watched(self, *args, **kwargs):
     homes.update(k.__module__ for k in type(self).__mro__)
     kept(self, *args, **kwargs)
 nn.Module.__init__ = watched
 try:
-    with torch.device("meta"):
-        network = {make}
+    network = on_meta(lambda: {make})
 finally:
     nn.Module.__init__ = kept
 homes = sorted(homes.union(k.__module__ for m in network.modules() for k in type(m).__mro__))
@@ -169,13 +179,13 @@ homes = sorted(homes.union(k.__module__ for m in network.modules() for k in type
 _ENTERING = """
 import torch
 from torch import nn
-with torch.device("meta"):
-    network = {make}
+from autograde.shapes import on_meta, shapes_of
+network = on_meta(lambda: {make})
 entered = []
 def stand_in(layer, number):
     def forward(x):
         entered.append(x.detach().clone())
-        shape = type(layer).forward(layer, x.to("meta")).shape
+        shape = shapes_of(lambda: type(layer).forward(layer, x.to("meta"))).shape
         generator = torch.Generator().manual_seed(seed + number)
         return 0.1 + torch.rand(shape, generator=generator, dtype=x.dtype)
     return forward
@@ -300,7 +310,7 @@ def in_order(
 def state_shapes(student: Student, make: str) -> dict[str, list[int]]:
     """Return the names and shapes of a network's state dict, made on the meta device."""
     code = (
-        "import torch\nwith torch.device('meta'):\n    network = {make}\n"
+        "from autograde.shapes import on_meta\nnetwork = on_meta(lambda: {make})\n"
         "names = [[name, list(value.shape)] for name, value in network.state_dict().items()]\n"
     )
     names = student.run(code.replace("{make}", make), "names")

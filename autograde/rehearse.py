@@ -106,6 +106,7 @@ class Branch:
         seeds: of each exercise's check.
         brief: whether a check with another than the first of its seeds may end at the first case that fails.
         names: of the reference: what its answer binds.
+        ahead: of the reference: the exercise whose check should ask what known mistakes give, for those who come.
         doubtful: exercises that only the reference's names reach, if they are used at all.
     """
 
@@ -113,6 +114,7 @@ class Branch:
     seeds: Mapping[str, Sequence[int]]
     brief: bool = False
     names: frozenset[str] = frozenset()
+    ahead: str = ""
     doubtful: frozenset[str] = frozenset()
 
     def without(self, exercises: Set[str]) -> Branch:
@@ -147,6 +149,7 @@ class _Notebook:
         findings: list[Finding] = []
         for step in branch.cells:
             error = self.run(step)
+            ReferenceStudent.ahead = bool(step.exercise) and step.exercise == branch.ahead
             for k, seed in enumerate(branch.seeds.get(step.exercise, ())):
                 brief = branch.brief and k > 0
                 result = run_check(
@@ -170,6 +173,7 @@ class _Notebook:
                         whole=not brief or result.score == result.max_score,
                     )
                 )
+        ReferenceStudent.ahead = False
         return Rehearsal(tuple(findings), tuple(self.errors))
 
 
@@ -197,6 +201,9 @@ def work(
     for descriptor in (0, 1, 2):
         os.dup2(silence, descriptor)
     torch.set_num_threads(1)
+    # There is no GPU. PyTorch would note each seed, with a traceback, for one that may still turn up.
+    for device in (torch.cuda, torch.xpu, torch.mtia):
+        device.manual_seed_all = _nothing
     # What was there before a fork is not collected: looking at it would copy all of its memory.
     gc.freeze()
     assignment = Assignment(Path(folder))

@@ -126,10 +126,14 @@ class NamespaceStudent(Student):
 
 
 class ReferenceStudent(NamespaceStudent):
-    """A student whose names are right and never change: the same question has the same answer.
+    """A student whose names never change, right ones or those of a known mistake: to a question there is one answer.
 
     :meth:`remember` is for ``autograde verify``, where hundreds of answers on file get the same questions. In grading
     no two students do.
+
+    Attributes:
+        ahead: whether a check should ask what known mistakes give where an answer is right, too. That is so while
+            ``autograde verify`` runs a check for the first time, with many wrong answers to come.
 
     Args:
         namespace: the names; what stands for them keeps nothing between two questions.
@@ -137,6 +141,7 @@ class ReferenceStudent(NamespaceStudent):
             other one.
     """
 
+    ahead: ClassVar[bool] = False
     _answers: ClassVar[dict[tuple[Hashable, bytes], bytes] | None] = None
 
     def __init__(self, namespace: Mapping[str, Any], *key: Hashable) -> None:

@@ -295,6 +295,8 @@ def _span(found: Sequence[Finding], top: str) -> str:
 
 #: How many answers to one exercise are tried one after another, before another process may take the others.
 _ROW = 24
+#: For so many wrong answers it is worth it to ask ahead what all known mistakes give.
+_MANY = 8
 
 
 @dataclass
@@ -320,15 +322,17 @@ def _run(
     rows = list(reversed(_alike(tasks)))
     running: list[_Running] = []
 
-    def right(task: _Task, reach: Set[str]) -> Branch | None:
-        """Return how the right notebook goes on where an answer is tried."""
+    def right(task: _Task, reach: Set[str], wrong: int) -> Branch | None:
+        """Return how the right notebook goes on where answers are tried, `wrong` of them wrong ones."""
         if not task.variant:
             return None
         cells = next(t.cells for t in tasks if t.kind == "reference" and t.assignment is task.assignment)
         last = max(i for i, cell in enumerate(cells) if cell.exercise in reach)
         also = replace(task, reach=tuple(reach))
         names = bound(task.trunk, cells[len(task.trunk)].source) or frozenset()
-        return Branch(cells[len(task.trunk) : last + 1], _asked(also, seeds[task.assignment.name]), names=names)
+        ahead = task.exercise if wrong >= _MANY else ""
+        asked = _asked(also, seeds[task.assignment.name])
+        return Branch(cells[len(task.trunk) : last + 1], asked, names=names, ahead=ahead)
 
     def start() -> None:
         row = rows.pop()
@@ -344,7 +348,8 @@ def _run(
             for i in row
         ]
         reach = {name for i in row for name in tasks[i].reach}
-        arguments = theirs, str(first.assignment.folder), first.trunk, right(first, reach), branches, timeout
+        reference = right(first, reach, sum(branch.brief for branch in branches))
+        arguments = theirs, str(first.assignment.folder), first.trunk, reference, branches, timeout
         process = context.Process(target=rehearse.work, args=arguments)
         process.start()
         theirs.close()

@@ -1,7 +1,7 @@
 """Small networks for the checks of functions that visit any model: all of `comparison`, `layer_table` of `resnet`.
 
 Checks import this module, and send its source to the student's process ahead of what they ask there. So both sides
-make the same models, and the source needs nothing but PyTorch. Most are made from four small numbers, `(a, b, c, k)`:
+make the same models, and the source needs little but PyTorch. Most are made from four small numbers, `(a, b, c, k)`:
 the channels of an image, two widths, and the classes.
 """
 
@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from autograde.shapes import on_meta
 
 
 class Convolutions(nn.Module):
@@ -245,21 +247,20 @@ makers: dict[str, Callable[[Sequence[int]], nn.Module]] = {
 }
 
 
-def on_meta(name: str) -> nn.Module:
+def whole(name: str) -> nn.Module:
     """Make a whole network on the meta device: one of torchvision's, or "alexnet in one group" or "... two groups"."""
     import torchvision  # not every check needs it
 
-    with torch.device("meta"):
-        if name.startswith("alexnet in"):
-            return AlexNet(1 if name.endswith("one group") else 2)
-        options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
-        return getattr(torchvision.models, name)(weights=None, **options)
+    if name.startswith("alexnet in"):
+        return on_meta(lambda: AlexNet(1 if name.endswith("one group") else 2))
+    options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    return on_meta(lambda: getattr(torchvision.models, name)(weights=None, **options))
 
 
 def made(name: str, settings: Sequence[int], dtype: torch.dtype | None = None, device: str | None = None) -> nn.Module:
     """Make a model of `makers` from its four numbers, or a whole network on the meta device."""
     if name not in makers:
-        return on_meta(name)
+        return whole(name)
     with torch.device(device or "cpu"):  # moved to another device, shared parameters would come apart
         model = makers[name](settings)
     return model if dtype is None else model.to(dtype)

@@ -44,7 +44,7 @@ class Watch(TorchFunctionMode):
         name = str(getattr(function, "__name__", ""))
         if any(part in name for part in operations):
             found.append("operation")
-        frame = sys._getframe(1)
+        frame = sys._getframe(1) if modules else None
         while frame is not None and not found:
             if str(frame.f_globals.get("__name__", "")).startswith(tuple(modules)):
                 found.append("module")

@@ -20,13 +20,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autograde import expect, untouched
 from autograde.cases import Cases, check
+from autograde.shapes import shapes_of
 from autograde.student import Student
 from ravines import counting
 from solutions import toy_networks
-from solutions.toy_networks import made, on_meta
+from solutions.toy_networks import made, whole
 
 #: The models here are made on the student's side, too.
-_MODELS = inspect.getsource(toy_networks)
+_MODELS = inspect.getsource(toy_networks) + "from autograde.shapes import shapes_of\n"
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 #: Where no module is used in a special way, and how big one image is.
@@ -142,7 +143,7 @@ def _flops(model: nn.Module, size: Sequence[int]) -> int:
 @functools.cache
 def _network_macs(name: str, size: tuple[int, ...]) -> int:
     """Return PyTorch's own count of the MACs of a whole network."""
-    return _flops(on_meta(name), size)
+    return shapes_of(lambda: _flops(whole(name), size))
 
 
 _SPREAD = "In a transposed convolution each number of the input meets C_out / g times the kernel's weights."
@@ -226,7 +227,7 @@ def _spoilt_macs(model: nn.Module, size: Sequence[int]) -> dict[str, int]:
     hooks = [m.register_forward_hook(use) for m in model.modules() if not list(m.children())]
     first = next(model.parameters(), torch.empty(0))
     with torch.no_grad():
-        model.eval()(torch.zeros(1, *size, dtype=first.dtype, device=first.device))
+        shapes_of(lambda: model.eval()(torch.zeros(1, *size, dtype=first.dtype, device=first.device)))
     for hook in hooks:
         hook.remove()
     sums = {kind: sum(known.get(kind, known["right"]) for known in uses) for kind in _MAC_WORDS}
@@ -239,7 +240,7 @@ def _compare_macs(seen: Any, wanted: int, model: nn.Module | str, size: Sequence
     """Expect the MACs of a model, or of a network that is made by its name."""
     _whole(seen, "The number of MACs")
     if seen != wanted:
-        spoilt = _spoilt_macs(on_meta(model) if isinstance(model, str) else model, size)
+        spoilt = _spoilt_macs(whole(model) if isinstance(model, str) else model, size)
         mistakes = [(spoilt[kind], words) for kind, words in _MAC_WORDS.items()]
         _judge(seen, wanted, mistakes, where, "The number of MACs is wrong.")
 
@@ -255,7 +256,7 @@ def count_macs(student: Student, cases: Cases) -> None:
     settings = [cases.integer(2, 4), cases.integer(6, 8), cases.integer(2, 4), cases.integer(5, 9)]
     a, b, _, k = settings
     images = (a, cases.integer(17, 22), cases.integer(19, 24))
-    code = _MODELS + "counted = count_macs(made(name, settings, dtype, device), tuple(size))\n"
+    code = _MODELS + "counted = shapes_of(lambda: count_macs(made(name, settings, dtype, device), tuple(size)))\n"
 
     def ask(name: str, size: Sequence[int], dtype: torch.dtype | None = None, device: str | None = None) -> Any:
         inputs = {"name": name, "settings": settings, "size": tuple(size), "dtype": dtype, "device": device}
@@ -413,7 +414,13 @@ def _outputs(rows: Sequence[counting.Layer], weighted_only: bool) -> int:
 @functools.cache
 def _rows(name: str, size: tuple[int, ...]) -> list[counting.Layer]:
     """Return the rows of a whole network."""
-    return counting.layers(on_meta(name).eval(), size)
+    return shapes_of(lambda: counting.layers(whole(name).eval(), size))
+
+
+@functools.lru_cache(maxsize=64)  # those of one student; of everybody where all are asked the same
+def _small_rows(name: str, settings: tuple[int, ...], size: tuple[int, ...]) -> list[counting.Layer]:
+    """Return the rows of a model that is made from four numbers."""
+    return counting.layers(made(name, settings).eval(), size)
 
 
 @check
@@ -422,8 +429,8 @@ def activation_memory(student: Student, cases: Cases) -> None:
     settings = [cases.integer(2, 4), cases.integer(6, 8), cases.integer(2, 4), cases.integer(5, 9)]
     a, b, _, k = settings
     images = (a, cases.integer(17, 22), cases.integer(19, 24))
-    code = _MODELS + "model = made(name, settings, dtype)\ncounted = [activation_memory(model, tuple(size)"
-    code += ", **options) for options in ({}, {'weighted_only': True}, {'weighted_only': False})]\n"
+    code = _MODELS + "model = made(name, settings, dtype)\ncounted = [shapes_of(lambda: activation_memory(model, "
+    code += "tuple(size), **options)) for options in ({}, {'weighted_only': True}, {'weighted_only': False})]\n"
 
     def ask(name: str, size: Sequence[int], wanted: tuple[int, int], where: str, **dtype: torch.dtype) -> None:
         """Ask for the bytes of layers with weights and of all leaves, and expect these."""
@@ -441,7 +448,7 @@ def activation_memory(student: Student, cases: Cases) -> None:
         expect.that(default == weighted, f"{where} weighted_only is True where it is not given.")
 
     def compare(name: str, size: Sequence[int], where: str, **dtype: torch.dtype) -> None:
-        rows = counting.layers(made(name, settings).eval(), size)
+        rows = _small_rows(name, tuple(settings), tuple(size))
         each = 8 if dtype else 4
         ask(name, size, (each * _outputs(rows, True), each * _outputs(rows, False)), where, **dtype)
 
@@ -665,7 +672,7 @@ def comparison_row(student: Student, cases: Cases) -> None:
     with cases("your own counters"):
         # Right counters stand in for those of exercises 1 to 3, so that a mistake there costs nothing here.
         seen = _read(student.run(_MODELS + _DEFAULTS, "row", size=IMAGE))
-        rows, model = _rows("resnet18", IMAGE), on_meta("resnet18")
+        rows, model = _rows("resnet18", IMAGE), whole("resnet18")
         total = sum({id(p): p.numel() for p in _places(model)}.values())
         macs = _network_macs("resnet18", IMAGE)
         hint = "without counters the row comes from your own three functions."
@@ -685,20 +692,24 @@ def comparison_row(student: Student, cases: Cases) -> None:
 
 # The names that the student's function looks up are the course's counters while it runs.
 _DEFAULTS = """
+import functools
 from ravines import counting
+@functools.cache
+def rows_of(model, input_size):
+    return shapes_of(lambda: counting.layers(model.eval(), input_size))
 def count_right(model):
     return counting.parameters(model)
 def work_right(model, input_size):
-    return sum(row.macs for row in counting.layers(model.eval(), input_size))
+    return sum(row.macs for row in rows_of(model, tuple(input_size)))
 def memory_right(model, input_size, weighted_only=True):
-    rows = counting.layers(model.eval(), input_size)
+    rows = rows_of(model, tuple(input_size))
     return 4 * sum(row.activations for row in rows if row.weighted or not weighted_only)
 right = {"count_parameters": count_right, "count_macs": work_right, "activation_memory": memory_right}
 scope = getattr(comparison_row, "__globals__", {})
 kept = {name: scope[name] for name in right if name in scope}
 scope.update(right)
 try:
-    row = comparison_row("ResNet-18", on_meta("resnet18"), size)
+    row = comparison_row("ResNet-18", whole("resnet18"), size)
 finally:
     for name in right:
         scope.pop(name, None)

@@ -11,7 +11,7 @@ import functools
 import inspect
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from textwrap import dedent
 from typing import Any
 
@@ -22,7 +22,8 @@ from torchvision.models import resnet
 
 from autograde import expect, networks, untouched
 from autograde.cases import Cases, check
-from autograde.student import Student
+from autograde.shapes import on_meta, shapes_of
+from autograde.student import ReferenceStudent, Student
 from ravines import counting
 from solutions import toy_networks
 
@@ -207,23 +208,30 @@ def parameters_of(student: Student, cases: Cases) -> None:
 class _Theirs(resnet.ResNet):
     """torchvision's network, made on the meta device, with the stride where the paper has it when asked."""
 
-    def __init__(self, block: str, layers: Sequence[int], num_classes: int = 1000, stride_in_1x1: bool = False) -> None:
-        self.made = block, *layers, num_classes, stride_in_1x1
-        with torch.device("meta"):
-            super().__init__(getattr(resnet, block), list(layers), num_classes=num_classes)
+    def __init__(self, block: str, layers: Sequence[int], num_classes: int, stride_in_1x1: bool = False) -> None:
+        kind = getattr(resnet, block)
+        on_meta(lambda: resnet.ResNet.__init__(self, kind, list(layers), num_classes=num_classes))
         self.mistake: dict[str, Any] = {}
         for module in self.modules():
             if stride_in_1x1 and isinstance(module, resnet.Bottleneck):
                 module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
 
-    def run(self, *asked: Any, **options: Any) -> networks.Answer:
-        """Return what :func:`networks.by_name` returns for this network."""
-        return networks.by_name(networks.of(*self.made, Network=lambda: self), "Network()", *asked, **options)
+    @classmethod
+    def run(cls, made: tuple, *asked: Any, **options: Any) -> networks.Answer:
+        """Return what :func:`networks.by_name` returns for the network that is made of these arguments."""
+        return networks.by_name(networks.of(*made, Network=lambda: cls(*made)), "Network()", *asked, **options)
 
-    def filled(self, *asked: Any) -> "_Theirs":
-        """Return this network, with the weights that it gets there."""
-        networks.by_name(networks.of(Network=lambda: self), "Network()", *asked)
-        return self
+    @classmethod
+    def mistaken(cls, made: tuple, images: torch.Tensor, seed: int) -> list[tuple[torch.Tensor, str]]:
+        """Return what such networks with known mistakes make of images, each with its hint."""
+
+        def make() -> _Theirs:
+            network = cls(*made)
+            network.forward = network._all_mistaken
+            return network
+
+        (found,) = networks.by_name(networks.of("mistaken", *made, Network=make), "Network()", [images], seed).outputs
+        return [(value, _MISTAKES[int(number)][1]) for number, value in found.items()]
 
     def _forward_impl(self, x: torch.Tensor) -> torch.Tensor:
         usual = {"conv1": self.conv1, "bn": self.bn1, "relu": F.relu, "pool": self.maxpool, "fc": self.fc}
@@ -236,14 +244,14 @@ class _Theirs(resnet.ResNet):
             x = parts[name](x)
         return x
 
-    def mistaken(self, images: torch.Tensor) -> list[tuple[torch.Tensor, str]]:
-        """Return what known mistakes make of images, with the weights that the network has, each with its hint."""
-        found = []
-        for mistake, hint in _MISTAKES:
+    def _all_mistaken(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what known mistakes make of images, by their numbers."""
+        found = {}
+        for number, (mistake, _) in enumerate(_MISTAKES):
             self.mistake = mistake
             layers = [self.conv1] * ("conv1" in mistake)
-            for number in mistake.get("strides", ()):
-                first = getattr(self, f"layer{number}")[0]
+            for stage in mistake.get("strides", ()):
+                first = getattr(self, f"layer{stage}")[0]
                 layers += [first.conv2 if isinstance(first, resnet.Bottleneck) else first.conv1]
                 layers += [first.downsample[0]] if first.downsample else []
             kept = [(layer, layer.stride, layer.padding) for layer in layers]
@@ -253,8 +261,7 @@ class _Theirs(resnet.ResNet):
                 else:
                     layer.stride, layer.padding = mistake["conv1"]
             try:
-                with torch.no_grad():
-                    found.append((self.eval()(images), hint))
+                found[str(number)] = self._forward_impl(images)
             except RuntimeError:  # with this mistake the network does not take such images
                 continue
             finally:
@@ -304,29 +311,24 @@ def _same(seen: networks.Answer, wanted: networks.Answer, hint: str, mistakes: C
             if i == 0:
                 expect.no_mistake(one, mistakes())
             raise
+    if ReferenceStudent.ahead:
+        mistakes()
 
 
-# Names and shapes of the state dict, and the settings of every convolution, which these do not say. On the meta device
-# a start means nothing, and is left out: it would take most of the time.
+# Names and shapes of the state dict, and the settings of every convolution, which these do not say.
 _PLAN = """
 import json
-import torch
 from torch import nn
-kept = nn.init.kaiming_normal_, nn.init.kaiming_uniform_
-nn.init.kaiming_normal_ = nn.init.kaiming_uniform_ = lambda tensor, *args, **kwargs: tensor
+from autograde.shapes import on_meta
 plans = []
-try:
-    for make in makes:
-        with torch.device("meta"):
-            network = eval(make)
-        shapes = {name: list(value.shape) for name, value in network.state_dict().items()}
-        settings = {
-            name: [list(m.stride), m.padding if isinstance(m.padding, str) else list(m.padding), list(m.dilation)]
-            for name, m in network.named_modules() if isinstance(m, nn.Conv2d)
-        }
-        plans.append([json.dumps(shapes, sort_keys=True), json.dumps(settings, sort_keys=True)])
-finally:
-    nn.init.kaiming_normal_, nn.init.kaiming_uniform_ = kept
+for make in makes:
+    network = on_meta(lambda: eval(make))
+    shapes = {name: list(value.shape) for name, value in network.state_dict().items()}
+    settings = {
+        name: [list(m.stride), m.padding if isinstance(m.padding, str) else list(m.padding), list(m.dilation)]
+        for name, m in network.named_modules() if isinstance(m, nn.Conv2d)
+    }
+    plans.append([json.dumps(shapes, sort_keys=True), json.dumps(settings, sort_keys=True)])
 """
 
 _START = """
@@ -336,10 +338,11 @@ network = {make}
 start = []
 for name, p in network.named_parameters():
     p = p.detach().double()
+    squares = p.square()
     if p.dim() == 4:
-        start.append([name, list(p.shape), [p.mean().item(), p.square().mean().item(), p.pow(4).mean().item()]])
+        start.append([name, list(p.shape), [p.mean().item(), squares.mean().item(), squares.square().mean().item()]])
     else:
-        start.append([name, list(p.shape), [p.min().item(), p.max().item(), p.square().mean().item()]])
+        start.append([name, list(p.shape), [p.min().item(), p.max().item(), squares.mean().item()]])
 trained = all(p.requires_grad for p in network.parameters())
 before = images.clone()
 network(images).square().mean().backward()
@@ -388,9 +391,9 @@ def ResNet(student: Student, cases: Cases) -> None:
     """Compare with torchvision's networks: names, strides, logits, running statistics, start."""
     seed = cases.integer(0, 2**30)
 
-    def pair(make: str, theirs: _Theirs, images: list, **options: Any) -> tuple:
+    def pair(make: str, theirs: tuple, images: list, **options: Any) -> tuple:
         seen = networks.by_name(student, make, images, seed, **options)
-        return seen, theirs.run(images, seed, **options)
+        return seen, _Theirs.run(theirs, images, seed, **options)
 
     def plans(makes: dict[str, tuple]) -> None:
         found = student.run(_PLAN, "plans", makes=list(makes))
@@ -406,10 +409,10 @@ def ResNet(student: Student, cases: Cases) -> None:
             networks.compare_state(student, make, json.loads(_plan(block, tuple(layers), 7, False)[0]))
     with cases("basic blocks, evaluation", weight=2):
         images = [cases.randn(1, 3, 64, 48), cases.randn(1, 3, 61, 34)]
-        theirs = _Theirs("BasicBlock", few["BasicBlock"], 6)
+        theirs = "BasicBlock", tuple(few["BasicBlock"]), 6
         seen, wanted = pair(f"ResNet(BasicBlock, {few['BasicBlock']}, num_classes=6)", theirs, images)
         hint = "With torchvision's weights and basic blocks your network gives other logits."
-        _same(seen, wanted, hint, lambda: theirs.filled(images, seed).mistaken(images[0]))
+        _same(seen, wanted, hint, lambda: _Theirs.mistaken(theirs, images[0], seed))
     # The next ones take long, and cannot be right when this one is not: the way through the network is the same.
     right = cases.results[-1].passed
     with cases("strides", weight=2):
@@ -423,7 +426,7 @@ def ResNet(student: Student, cases: Cases) -> None:
         expect.that(right, "In training your network can be right only when it is in evaluation.")
         images = [cases.randn(3, 3, 40, 48), 2 * cases.randn(2, 3, 34, 64) + 1]
         make = "ResNet(Bottleneck, [1, 1, 1, 1], num_classes=4, stride_in_1x1=True)"
-        seen, wanted = pair(make, _Theirs("Bottleneck", [1, 1, 1, 1], 4, True), images, training=True, dropout=True)
+        seen, wanted = pair(make, ("Bottleneck", (1, 1, 1, 1), 4, True), images, training=True, dropout=True)
         _same(seen, wanted, "In training mode your network gives other logits. It has no dropout.")
         for name, value in wanted.buffers.items():
             expect.that(name in seen.buffers, f"The buffer {name} is missing.")
@@ -438,10 +441,10 @@ def ResNet(student: Student, cases: Cases) -> None:
         plans(made)
     with cases("one of the five, evaluation"):
         # 12 to 60 million weights: one is enough, since the plans of all five are compared above.
-        name = list(NAMED)[cases.integer(0, 4)]
+        name, (block, layers) = list(NAMED.items())[cases.integer(0, 4)]
         expect.that(right, f"{name} can be right only when smaller networks are.")
         images = [cases.randn(1, 3, 32, 32, dtype=torch.float32)]
-        seen, wanted = pair(f"{name}(3)", _Theirs(*NAMED[name], 3), images)
+        seen, wanted = pair(f"{name}(3)", (block, tuple(layers), 3), images)
         expect.shape(seen.outputs[0], (1, 3), f"What comes out of {name}(3)")
         hint = f"With torchvision's weights your {name} gives other logits."
         expect.close(seen.outputs[0], wanted.outputs[0], hint, what="The result", rtol=1e-3)
@@ -551,6 +554,17 @@ class _Small(nn.Module):
         x = m.get("mean", lambda x: x.mean((2, 3)))(x)
         return m.get("end", lambda x: x)(self.last(x))
 
+    @classmethod
+    def mistaken(
+        cls, n: int, num_classes: int, in_channels: int, images: torch.Tensor, seed: int
+    ) -> Iterator[tuple[torch.Tensor, str]]:
+        """Yield what networks with known mistakes make of images, each with its hint."""
+        network = on_meta(lambda: cls(n, num_classes, in_channels))
+        networks.in_order(networks.of(Network=lambda: network), "Network()", [images], seed)  # gives it its weights
+        for network.mistake, hint in _SMALL:
+            with torch.no_grad():
+                yield network.eval()(images), hint
+
 
 def _option_a(x: torch.Tensor, more: int, stride: int, first: int = 0, front: int = 0) -> torch.Tensor:
     """Take every stride-th pixel, from `first` on, and add `more` channels of zeros, `front` of them in front."""
@@ -635,10 +649,9 @@ def _compare_layers(seen: Any, n: int, classes: int, channels: int) -> None:
 
 
 _NORMS = """
-import torch
 from torch import nn
-with torch.device("meta"):
-    network = small_resnet(2)
+from autograde.shapes import on_meta
+network = on_meta(lambda: small_resnet(2))
 norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
 momenta = sorted({m.momentum for m in norms}, key=str)
 tracked = all(m.track_running_stats for m in norms)
@@ -656,13 +669,17 @@ graded = [name for name, p in network.named_parameters() if p.grad is None or no
 kept = torch.equal(before, images)
 """
 _SMALL_COUNTS = """
-import torch
-counts = []
-for n in depths:
-    with torch.device("meta"):
-        network = small_resnet(n)
-    counts.append(sum(p.numel() for p in network.parameters()))
+from autograde.shapes import on_meta
+counts = [sum(p.numel() for p in on_meta(lambda: small_resnet(n)).parameters()) for n in depths]
 """
+
+
+@functools.cache
+def _small_count(n: int) -> int:
+    """Return how many parameters the network has for 3 channels and 10 classes."""
+    return counting.parameters(on_meta(lambda: _Small(n, 10, 3)))
+
+
 _BAD = """
 outcomes = []
 for n in tried:
@@ -686,9 +703,7 @@ def small_resnet(student: Student, cases: Cases) -> None:
         make = f"small_resnet({n}, num_classes={classes}, in_channels={channels})"
         seen = networks.in_order(student, make, images, seed, training=training, dropout=True)
         _compare_layers(seen.layers, n, classes, channels)
-        with torch.device("meta"):
-            reference = _Small(n, classes, channels)
-        theirs = networks.of("small", n, classes, channels, Network=lambda: reference)
+        theirs = networks.of("small", n, classes, channels, Network=lambda: _Small(n, classes, channels))
         wanted = networks.in_order(theirs, "Network()", images, seed, training=training)
         for i, (one, right) in enumerate(zip(seen.outputs, wanted.outputs, strict=True)):
             expect.shape(one, tuple(right.shape), "What comes out, a row for each image and a column for each class,")
@@ -696,12 +711,8 @@ def small_resnet(student: Student, cases: Cases) -> None:
             try:
                 expect.close(one, right, hint, what="The result", rtol=1e-8)
             except expect.Unmet:
-                own = networks.of(Network=lambda: reference)  # which gets its weights there
-                networks.in_order(own, "Network()", images, seed, training=training)
-                for mistake, words in _SMALL if search and i == 0 else ():
-                    reference.mistake = mistake
-                    with torch.no_grad():
-                        expect.no_mistake(one, [(reference.eval()(images[0]), words)])
+                if search and i == 0:
+                    expect.no_mistake(one, _Small.mistaken(n, classes, channels, images[0], seed))
                 raise
 
     hint = "with the same weights your network gives other logits than the one in the text."
@@ -728,8 +739,7 @@ def small_resnet(student: Student, cases: Cases) -> None:
         counts = student.run(_SMALL_COUNTS, "counts", depths=[1, 3, 9, 18])
         expect.sequence(counts, 4)
         for n, seen in zip((1, 3, 9, 18), counts, strict=True):
-            with torch.device("meta"):
-                wanted = counting.parameters(_Small(n, 10, 3))
+            wanted = _small_count(n)
             hint = (
                 f"small_resnet({n}) should have {wanted:,} parameters for 3 channels and 10 classes; yours has {seen}."
             )
@@ -828,14 +838,33 @@ _WORDS = {
 }
 
 
-def _compare_table(seen: Any, model: nn.Module, size: Sequence[int], where: str) -> None:
-    """Expect the rows that one image meets, column by column."""
+@functools.lru_cache(maxsize=64)  # one student's; for `autograde verify`, everybody's
+def _rows(name: str, settings: tuple[int, ...], size: tuple[int, ...]) -> tuple[list[tuple], list[dict]]:
+    """Return a model's right rows, and for each what usual mistakes write into it."""
+    model, uses = toy_networks.made(name, settings), []
+
+    def use(module: nn.Module, given: tuple, output: torch.Tensor) -> None:
+        uses.append(_known(module, given[0], output))
+
     wanted = _theirs(model, size)
+    for module in model.modules():
+        if not list(module.children()):
+            module.register_forward_hook(use)
+    first = next(model.parameters(), torch.empty(0))
+    with torch.no_grad():
+        shapes_of(lambda: model.eval()(torch.zeros(1, *size, dtype=first.dtype, device=first.device)))
+    return wanted, uses
+
+
+def _compare_table(seen: Any, name: str, settings: Sequence[int], size: Sequence[int], where: str) -> None:
+    """Expect the rows that one image meets, column by column."""
+    wanted, uses = _rows(name, tuple(settings), tuple(size))
     expect.kind(seen, list, "The table")
     for row in seen:
         expect.that(type(row) is tuple and len(row) == 5, "Each row has five values: a Row.")
     names, right = [row[0] for row in seen], [row[0] for row in wanted]
     if names != right:
+        model = toy_networks.made(name, settings)
         modules = dict(model.named_modules())
         inner = [name for name in names if name in modules and list(modules[name].children())]
         expect.that(not inner, f"{where} Only leaves have rows, modules without modules inside: {inner[:1]} is none.")
@@ -855,17 +884,6 @@ def _compare_table(seen: Any, model: nn.Module, size: Sequence[int], where: str)
         expect.that(
             False, f"{where} There should be {len(right)} rows, one for each use of a leaf; yours has {len(names)}."
         )
-    uses: list[dict] = []
-
-    def use(module: nn.Module, given: tuple, output: torch.Tensor) -> None:
-        uses.append(_known(module, given[0], output))
-
-    hooks = [m.register_forward_hook(use) for m in model.modules() if not list(m.children())]
-    first = next(model.parameters(), torch.empty(0))
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, *size, dtype=first.dtype, device=first.device))
-    for hook in hooks:
-        hook.remove()
     for i, (row, other, known) in enumerate(zip(seen, wanted, uses, strict=True)):
         at = f"{where} Row {i + 1} ({other[1]} {other[0]!r}): "
         expect.that(row[1] == other[1], f"{at}kind is the name of its class.")
@@ -893,7 +911,7 @@ def layer_table(student: Student, cases: Cases) -> None:
 
     def compare(name: str, size: Sequence[int], where: str, dtype: torch.dtype | None = None) -> list[tuple]:
         rows = student.run(_TABLE, "rows", name=name, settings=settings, size=tuple(size), dtype=dtype)
-        _compare_table(rows, toy_networks.made(name, settings), size, where)
+        _compare_table(rows, name, settings, size, where)
         return rows
 
     with cases("convolutions of every kind", weight=3):
