@@ -201,7 +201,7 @@ def work(
     for descriptor in (0, 1, 2):
         os.dup2(silence, descriptor)
     torch.set_num_threads(1)
-    # There is no GPU. PyTorch would note each seed, with a traceback, for one that may still turn up.
+    # A fork has no GPU. PyTorch would note each seed, with a traceback, for one that may still turn up.
     for device in (torch.cuda, torch.xpu, torch.mtia):
         device.manual_seed_all = _nothing
     # What was there before a fork is not collected: looking at it would copy all of its memory.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 
 MAX_BYTES = 64 * 2**20
 MAX_TEXT = 16 * 2**20
@@ -24,27 +25,6 @@ MAX_BITS = 8192
 
 _HEADER = struct.Struct("<Q")
 _SCALARS = (bool, int, float, str, type(None))
-#: The names of dtypes in the safetensors format.
-_NAMES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.complex64: "C64",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint64: "U64",
-    torch.uint32: "U32",
-    torch.uint16: "U16",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-    torch.float8_e4m3fn: "F8_E4M3",
-    torch.float8_e4m3fnuz: "F8_E4M3FNUZ",
-    torch.float8_e5m2: "F8_E5M2",
-    torch.float8_e5m2fnuz: "F8_E5M2FNUZ",
-}
 _DTYPES = {str(d).removeprefix("torch."): d for d in vars(torch).values() if isinstance(d, torch.dtype)}
 
 
@@ -70,27 +50,9 @@ def encode(value: Any) -> bytes:
     if size > MAX_BYTES:
         raise ValueFormatError(f"a value of {size / 2**20:.0f} MiB is too large (at most {MAX_BYTES >> 20} MiB)")
     try:
-        return _HEADER.pack(len(text)) + text + _save(tensors)
+        return _HEADER.pack(len(text)) + text + save_tensors(tensors)
     except KeyError as error:  # safetensors has no name for every dtype
         raise ValueFormatError(f"a tensor of type {error.args[0]} cannot be sent") from None
-
-
-def _save(tensors: dict[str, torch.Tensor]) -> bytes:
-    """Write contiguous tensors in the safetensors format: the lengths of a header, the header, the numbers.
-
-    A check sends thousands of small tensors; the library's own function takes longer for each than to compute it.
-    """
-    header, parts, end = {}, [], 0
-    for name, tensor in tensors.items():
-        kind = _NAMES[tensor.dtype]
-        # Not reshape(-1): the stride of a single number may be anything.
-        numbers = tensor.as_strided((tensor.numel(),), (1,))
-        parts.append(numbers.view(torch.uint8).numpy().tobytes())
-        start, end = end, end + len(parts[-1])
-        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # so that the numbers are aligned
-    return b"".join([_HEADER.pack(len(text)), text, *parts])
 
 
 def decode(data: bytes) -> Any:
