@@ -104,7 +104,8 @@ class Tied(nn.Module):
         self.frozen = nn.Linear(b, k).requires_grad_(False)
         self.both = nn.Sequential(self.frozen, nn.BatchNorm1d(k))
         self.norm = nn.BatchNorm1d(k)
-        self.register_buffer("table", torch.zeros(5, a))
+        # So large that no number of buffers is one that shared parameters give.
+        self.register_buffer("table", torch.zeros(11, a))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.norm(self.frozen(self.decoder(self.encoder(x))))
