@@ -3,8 +3,9 @@
 
 # Which Python makes .venv: `make PYTHON=/path/to/python course`. Empty: the first good one on PATH.
 PYTHON ?=
-# How many tests, or pages of the book, run at once.
+# How many pages of the book run at once; and how many tests, some of which only wait for a time to be over.
 JOBS ?= 2
+WORKERS ?= $(shell expr $(JOBS) + 1)
 # Where `make serve` listens.
 PORT ?= 8000
 # More arguments for pytest: `make test ARGS='-k momentum'`.
@@ -112,7 +113,7 @@ $(STAMPS)/grades: $(READY) $(LIBRARY) $(GRADER) $(STAMPS)/class | $(STAMPS)/rele
 # Lint comes first: the release would hide a notebook that was committed stale. Each test has one core: with more threads
 # than that, small tensors wait for each other most of the time.
 test: $(READY) lint $(STAMPS)/release $(STAMPS)/book ## lint, then all tests
-	$(RUN) OMP_NUM_THREADS=1 python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # Students write in copies under work/, which git ignores: no release or update ever touches them.
 lab: $(READY) $(STAMPS)/release ## open JupyterLab on your own copies of the student notebooks (in work/)

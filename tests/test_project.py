@@ -445,7 +445,7 @@ def test_the_tests_of_a_file_share_a_worker(tmp_path):
     for name in names:
         (tmp_path / "tests" / f"{name}.py").write_text(code)
     (options,) = re.findall(r"-m pytest (-n .*) \$\(ARGS\)", (ROOT / "Makefile").read_text())
-    done = run(sys.executable, "-m", "pytest", *options.replace("$(JOBS)", "2").split(), "tests", cwd=tmp_path)
+    done = run(sys.executable, "-m", "pytest", *options.replace("$(WORKERS)", "2").split(), "tests", cwd=tmp_path)
     assert "20 passed" in done.stdout, done.stdout + done.stderr
     workers = [(tmp_path / f"{name}.txt").read_text().split() for name in names]
     assert all(len(w) == 5 and len(set(w)) == 1 for w in workers), workers
