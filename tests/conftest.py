@@ -7,6 +7,7 @@ xdist's own groups (`--dist loadgroup`) are lost with pytest 9.2, without a word
 https://github.com/pytest-dev/pytest-xdist/issues/1386
 """
 
+import gc
 import json
 import platform
 import shlex
@@ -33,6 +34,18 @@ LONG = (
     "tests/solutions/test_published_weights.py",
     "tests/test_project.py",
 )
+
+
+gc.disable()  # until all tests are found: what they import stays
+
+
+def pytest_collection_finish(session):
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure(config):
+    gc.unfreeze()  # else a library finds objects that are left over at the end, and says so
 
 
 def group(nodeid):

@@ -74,9 +74,9 @@ def test_an_unknown_network_is_told():
 def test_the_readme_has_the_committed_figures(bench):
     resnet = json.loads(bench.RESULTS.read_text())["results"]["resnet"]
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    found = re.search(r"ResNet-50 at ([\d,]+) images per second, ([\d.]+) times torchvision's plain use", readme)
+    found = re.search(r"ResNet-50 at ([\d,]+) images per second, ([\d.]+) times torchvision.s plain use", readme)
     speed, gain = resnet["best"]["step"]["images_per_s"]["ours"], resnet["best_of_ours_by_plain_torchvision"]
     assert found.groups() == (f"{speed:,.0f}", f"{gain:.1f}")
-    # "equally fast in equal use": within a hundredth and a half
+    # "as fast as torchvision.s in the same use": within a hundredth and a half
     ratios = [resnet[use][what]["ratio"] for use in ("plain", "default", "best") for what in ("forward", "step")]
     assert all(abs(ratio - 1) < 0.015 for ratio in ratios)
