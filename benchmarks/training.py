@@ -196,7 +196,8 @@ def main(
     where = torch.device(device) if device else default_device()
     gpu = where.type == "cuda"
     batch, inner = batch_size or (128 if gpu else 2), inner or (10 if gpu else 1)
-    record: dict[str, Any] = {
+    results: dict[str, Any] = {}
+    record = {
         "command": "python benchmarks/training.py " + shlex.join(sys.argv[1:]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "device": torch.cuda.get_device_name(where) if gpu else f"{platform.machine()} CPU",
@@ -208,7 +209,7 @@ def main(
         },
         "batch_size": batch,
         "size": size,
-        "results": {},
+        "results": results,
     }
     for name in networks.split(","):
         ours, given, theirs = NETWORKS[name]
@@ -216,7 +217,6 @@ def main(
             "ours": lambda ours=ours, given=given: models.make(str(ROOT / ours), **given),
             "torchvision": lambda theirs=theirs: models.make(theirs),
         }
-        results = record["results"]
         results[name] = {}
         for key in settings.split(","):
             results[name][key] = found = pair(makers, SETTINGS[key], where, batch, size, repeats, inner)

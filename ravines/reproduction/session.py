@@ -94,7 +94,7 @@ def train(
         if amp == "auto":
             amp = "bf16" if gpu and torch.cuda.is_bf16_supported() else "off"
         if compile_ is None:
-            steps = max(1, len(splits[0]) // min(chosen.batch_size, len(splits[0])))
+            steps = max(1, len(splits[0]) // chosen.batch_size)
             compile_ = group.share(worth_compiling(chosen.epochs * steps, group.device))
         settings = Settings(
             amp=amp,

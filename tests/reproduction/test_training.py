@@ -285,30 +285,27 @@ def test_another_network_or_recipe_is_refused(splits, tmp_path):
         ).resume()
 
 
-def test_too_little_memory_is_said_with_what_to_try(splits, tmp_path):
-    class Hungry(nn.Module):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "50 images at once: try --accumulate 2"),
+        (
+            RuntimeError("pool_backward_cuda does not have a deterministic implementation, but you set"),
+            "no deterministic pool_backward_cuda: leave out --deterministic",
+        ),
+    ],
+)
+def test_what_pytorch_cannot_do_is_said_with_what_to_try(error, said, splits, tmp_path):
+    class Failing(nn.Module):
         def __init__(self):
             super().__init__()
             self.weight = nn.Parameter(torch.ones(()))
 
         def forward(self, x):
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            raise error
 
-    with pytest.raises(TrainingError, match="50 images at once: try --accumulate 2"):
-        trainer(tmp_path, splits, make=Hungry).run(quiet=True)
-
-
-def test_what_has_no_deterministic_way_is_said(splits, tmp_path):
-    class Loose(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(()))
-
-        def forward(self, x):
-            raise RuntimeError("adaptive_pool_backward_cuda does not have a deterministic implementation, but you set")
-
-    with pytest.raises(TrainingError, match="no deterministic adaptive_pool_backward_cuda: leave out --determ"):
-        trainer(tmp_path, splits, make=Loose).run(quiet=True)
+    with pytest.raises(TrainingError, match=said):
+        trainer(tmp_path, splits, make=Failing).run(quiet=True)
 
 
 def test_a_long_run_on_a_gpu_is_compiled_where_there_is_a_compiler(monkeypatch, tmp_path):
