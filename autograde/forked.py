@@ -166,7 +166,7 @@ def _run_kernel(request: Mapping[str, Any], listening: Sequence[int], connection
     bound = {request["connection"][n]: d for n, d in zip(_CHANNELS, listening, strict=False)}
 
     class Application(IPKernelApp):
-        """Listens on sockets that exist already, so that the sandbox shares no folder with anybody."""
+        """Listens on sockets that exist already: a sandbox shares no folder with anybody, and ports stay its own."""
 
         def _try_bind_socket(self, s: Any, port: int) -> int:
             if port in bound:
@@ -184,7 +184,7 @@ def _run_kernel(request: Mapping[str, Any], listening: Sequence[int], connection
             self.update_config(Config(HistoryManager={"enabled": False}, InteractiveShell={"colors": "nocolor"}))
 
         def init_heartbeat(self) -> None:
-            if not bound:  # where it is in a sandbox, the keeper knows whether the kernel lives
+            if connection is None:  # where it is in a sandbox, the keeper knows whether the kernel lives
                 super().init_heartbeat()
 
         def init_kernel(self) -> None:

@@ -38,6 +38,7 @@ class WarmProvisioner(LocalProvisioner):
     #: Why the keeper ended the kernel, when it passed a limit.
     reason: str | None = None
     _control: socket.socket | None = None
+    _held: tuple[socket.socket, ...] = ()
     _exit: int | None = None
 
     @property
@@ -49,6 +50,49 @@ class WarmProvisioner(LocalProvisioner):
     def has_process(self) -> bool:
         """Whether there is a kernel to speak of."""
         return self._control is not None or super().has_process
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Choose the kernel's ports, and listen on them until the kernel does.
+
+        jupyter_client chooses ports and leaves them, and the kernel takes them a moment later. When several kernels
+        start at once, another one can be first; then this one ends before it has begun.
+        """
+        self._release()
+        if self.parent.transport == "tcp" and kwargs.get("sandbox") is None and available():
+            self._hold()
+        return await super().pre_launch(**kwargs)
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Give back what a kernel that is gone, or has not come to be, has held."""
+        self._release()
+        await super().cleanup(restart)
+
+    def _hold(self) -> None:
+        """Listen on the ports that the manager has chosen, or on free ones."""
+        self._held = tuple(socket.socket() for _ in _CHANNELS)
+        names = [f"{channel}_port" for channel in _CHANNELS]
+        try:
+            for listener, name in zip(self._held, names, strict=True):
+                port = getattr(self.parent, name)
+                # A kernel that starts again has its ports again, although connections to them linger. A free port
+                # is to be nobody else's, so there it is said afterwards.
+                if port:
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind((self.parent.ip, port))
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.listen(128)
+        except OSError:  # whatever is wrong with the address, jupyter_client has words for it
+            self._release()
+            return
+        for listener, name in zip(self._held, names, strict=True):
+            setattr(self.parent, name, listener.getsockname()[1])
+        # The heartbeat's port is left to the manager: a kernel that cannot have it works as well.
+        self.ports_cached = True
+
+    def _release(self) -> None:
+        for listener in self._held:
+            listener.close()
+        self._held = ()
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Fork a kernel."""
@@ -71,12 +115,12 @@ class WarmProvisioner(LocalProvisioner):
             "connection_file": file,
             **(boxed or {"sandbox": None, "files": {}, "memory": None, "processes": None}),
         }
-        listening = _listen(connection) if boxed else []
+        if boxed:
+            self._held = _listen(connection)
         try:
-            control = parent.fork(request, listening)
+            control = parent.fork(request, self._held)
         finally:
-            for each in listening:
-                each.close()
+            self._release()
         control.setblocking(False)
         self._exit, self.reason = None, None
         try:
@@ -145,7 +189,7 @@ class WarmProvisioner(LocalProvisioner):
         self._exit, self.reason = said["exit"], said["reason"]
 
 
-def _listen(connection: Mapping[str, Any]) -> list[socket.socket]:
+def _listen(connection: Mapping[str, Any]) -> tuple[socket.socket, ...]:
     """Make the sockets that a kernel in a sandbox listens on, where its clients look for them."""
     sockets = []
     for channel in _CHANNELS:
@@ -153,4 +197,4 @@ def _listen(connection: Mapping[str, Any]) -> list[socket.socket]:
         listener.bind(f"{connection['ip']}-{connection[f'{channel}_port']}")
         listener.listen(16)
         sockets.append(listener)
-    return sockets
+    return tuple(sockets)

@@ -34,7 +34,10 @@ def pages(root: Path) -> list[Path]:
 
 def run(notebook: nbformat.NotebookNode, folder: str, timeout: int) -> tuple[nbformat.NotebookNode, float, str]:
     """Run a notebook; return it with its outputs, the seconds it took, and its error (empty: none)."""
-    result = single_nb_execution(notebook, cwd=folder, timeout=timeout, allow_errors=False)
+    try:
+        result = single_nb_execution(notebook, cwd=folder, timeout=timeout, allow_errors=False)
+    except Exception as error:  # no kernel, or one that died: no reason to lose the other pages
+        return notebook, 0.0, f"{type(error).__name__}: {error}"
     return result.nb, result.time, "" if result.err is None else str(result.err)
 
 

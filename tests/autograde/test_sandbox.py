@@ -1,6 +1,7 @@
 """The sandbox, its system call filter, and the kernels that are forked into it or beside it."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -368,6 +369,29 @@ def test_a_warm_kernel_is_interrupted_restarted_and_ended(installed):
         os.kill(first, 0)
     left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"77.7" in _read(p)]
     assert not left, "what the kernel started goes with it"
+
+
+@needs_fork
+def test_no_other_program_can_take_a_kernels_ports(monkeypatch, installed):
+    fork, taken, tried = WarmParent.fork, [], []
+
+    def steal_first(self, request, listening=()):
+        for channel in ("shell", "iopub", "stdin", "control"):
+            thief = socket.socket()
+            tried.append(thief)
+            with contextlib.suppress(OSError):
+                thief.bind((request["connection"]["ip"], request["connection"][f"{channel}_port"]))
+                thief.listen()
+                taken.append(channel)
+        return fork(self, request, listening)
+
+    monkeypatch.setattr(WarmParent, "fork", steal_first)
+    try:
+        assert run_notebook("6 * 7")[0].outputs[0].data["text/plain"] == "42"
+    finally:
+        for thief in tried:
+            thief.close()
+    assert (len(tried), taken) == (4, [])
 
 
 def _read(path):
