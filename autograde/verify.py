@@ -317,7 +317,7 @@ def _run(
     done: Callable[[str], None],
 ) -> list[Rehearsal]:
     """Rehearse each task in a process of its own, some at once. A process that hangs or dies is a result too."""
-    context = _server(tasks)
+    context = _server(_imported({task.assignment.name: task.assignment for task in tasks}.values()))
     results: list[Rehearsal | None] = [None] * len(tasks)
     rows = list(reversed(_alike(tasks)))
     running: list[_Running] = []
@@ -408,22 +408,35 @@ def _end(run: _Running) -> None:
     run.pipe.close()
 
 
-def _server(tasks: Sequence[_Task]) -> multiprocessing.context.ForkServerContext:
-    """Start the server that all processes are forked from, with what the notebooks import already imported."""
+def preload(course: Course) -> None:
+    """Import what any notebook of a course imports, once for all calls of :func:`verify` in this process.
+
+    Without it, a call that needs more than those before it imports PyTorch and all the rest anew.
+    """
+    _server(_imported(course.assignments.values()))
+
+
+def _imported(assignments: Iterable[Assignment]) -> set[str]:
+    """Return the modules that notebooks and checks import, and those that PyTorch imports on their behalf."""
+    wanted: set[str] = set()
+    for assignment in assignments:
+        sources = [cell.source for cell in rehearse.steps(reference_notebook(assignment))]
+        sources.append((assignment.folder / "checks.py").read_text(encoding="utf-8"))
+        wanted |= _imports(sources)
+        if any(name in source for source in sources for name in _SLOW_USERS):
+            wanted |= _SLOW
+    return wanted
+
+
+def _server(modules: Set[str]) -> multiprocessing.context.ForkServerContext:
+    """Start the server that all processes are forked from, with these modules already imported."""
     context = multiprocessing.get_context("forkserver")
-    wanted = {"torch", "autograde.rehearse", "autograde.cli"}  # each process imports the command that it came from
-    for task in tasks:
-        if task.kind == "reference":
-            checks = (task.assignment.folder / "checks.py").read_text(encoding="utf-8")
-            sources = [cell.source for cell in task.cells] + [checks]
-            wanted |= _imports(sources)
-            if any(name in source for source in sources for name in _SLOW_USERS):
-                wanted |= _SLOW
+    wanted = {"torch", "autograde.rehearse", "autograde.cli", *modules}  # each process imports the command it came from
     if not wanted <= _preloaded:
         # A server that runs already (an earlier `verify` in this process) preloads nothing more: start another.
         _preloaded.update(wanted)
         forkserver._forkserver._stop()
-    context.set_forkserver_preload(sorted(_preloaded))
+    context.set_forkserver_preload([*sorted(_preloaded), "autograde.large_pages"])
     before = {name: os.environ.get(name) for name in _QUIET}
     os.environ.update(_QUIET)
     try:

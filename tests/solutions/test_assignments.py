@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 
 from autograde.course import Course
 from autograde.release import reference_notebook, student_notebook
-from autograde.verify import verify
+from autograde.verify import preload, verify
 
 ROOT = Path(__file__).resolve().parents[2]
 COURSE = Course(ROOT)
@@ -97,9 +97,14 @@ def test_the_exercises_are_those_that_the_chapter_promises(name):
     assert [e.name for e in COURSE.assignments[name].exercises] == EXERCISES[name]
 
 
+@pytest.fixture(scope="session")
+def preloaded():
+    preload(COURSE)
+
+
 @pytest.mark.slow
 @by_name
-def test_every_answer_on_file_is_judged_as_it_says(name):
+def test_every_answer_on_file_is_judged_as_it_says(name, preloaded):
     # Other assignments are verified beside it. `autograde verify` takes three seeds, and once a week it gets ten.
     rows = verify(COURSE, [name], seeds=1, jobs=1)
     kinds = [row.kind for row in rows]
