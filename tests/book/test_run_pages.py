@@ -6,25 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-HEADER = """---
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-    format_version: 0.13
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
+from tests.book.toy_book import run_tool, write_book
 
-# {title}
-
-```{{code-cell}} python3
-{code}
-```
-"""
 # Each run leaves a line: what is not run again leaves none.
 COUNT = "with open('{name}.runs', 'a') as file:\n    file.write('x')\nprint(6 * 7)"
 
@@ -32,26 +15,12 @@ COUNT = "with open('{name}.runs', 'a') as file:\n    file.write('x')\nprint(6 * 
 @pytest.fixture
 def course(tmp_path):
     """A book of two pages that run, one that fails and one without code."""
-    (tmp_path / "book").mkdir()
-    for name in ("one", "two", "bad"):
-        code = COUNT.format(name=name) + ("\n1 / 0" if name == "bad" else "")
-        (tmp_path / "book" / f"{name}.md").write_text(HEADER.format(title=name, code=code))
-    (tmp_path / "book" / "index.md").write_text("# Index\n")
-    chapters = "".join(f"      - file: book/{name}\n" for name in ("one", "bad", "two"))
-    (tmp_path / "_toc.yml").write_text(
-        f"format: jb-book\nroot: book/index\nparts:\n  - caption: Part\n    chapters:\n{chapters}"
-    )
-    (tmp_path / "_config.yml").write_text(
-        "title: Toy\nauthor: Us\nonly_build_toc_files: true\n"
-        "execute: {execute_notebooks: cache, timeout: 60, run_in_temp: false}\n"
-        "sphinx: {config: {nb_kernel_rgx_aliases: {python3: warm}}}\n"
-    )
-    return tmp_path
+    pages = {name: COUNT.format(name=name) for name in ("one", "bad", "two")}
+    return write_book(tmp_path, pages | {"bad": pages["bad"] + "\n1 / 0"})
 
 
 def run(course, *more):
-    command = [sys.executable, str(ROOT / "tools/run_pages.py"), "--root", str(course), *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    return run_tool("run_pages.py", course, *more)
 
 
 def runs(course, name):
