@@ -23,6 +23,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +43,7 @@ from autograde.outcome import GRADED, MISSING, REJECTED, SubmissionResult, nothi
 from autograde.sandbox import SandboxError
 from autograde.student import StudentError, StudentStopped
 from autograde.submission import Batch, MisuseError, RejectedError, Submission, find, read
+from autograde.turns import Turn, Turns
 from autograde.verdict import settle
 
 Value = TypeVar("Value")
@@ -58,12 +60,14 @@ class Grader:
         checks: the hidden checks by assignment and exercise.
         secret: what the seeds of the checks are drawn from; it never leaves the trusted side.
         host: where kernels are started; it must be entered while submissions are graded.
+        turns: what the checks take turns at.
     """
 
     templates: Mapping[str, Template]
     checks: Mapping[str, Mapping[str, Check]]
     secret: str
     host: Host = field(default_factory=Host)
+    turns: Turns = field(default_factory=Turns)
 
     @classmethod
     def of(cls, course: Course, names: Sequence[str], secret: str, **settings: Any) -> Grader:
@@ -128,7 +132,7 @@ class Grader:
         trouble: dict[str, str] = {}
         files = {f"{submission.assignment}.ipynb": nbformat.writes(assembled.notebook)}
         async with Kernel(self.host, files, template.preload) as kernel:
-            student = KernelStudent(kernel, assembled.sources, asyncio.get_running_loop())
+            student = partial(KernelStudent, kernel, assembled.sources, asyncio.get_running_loop())
             count = 0
             for part in assembled.parts:
                 if not part.runs or not part.cell.source.strip():
@@ -151,7 +155,8 @@ class Grader:
                 if part.role == "answer" and end is not None and end.error is not None:
                     trouble[part.name] = _answer_trouble(end.error, stopped)
                 if part.role == "test" and stopped is None:
-                    found[part.name] = await self._check(submission, part.name, points, student, end.error)
+                    turn = Turn(self.turns, kernel.excuse)
+                    found[part.name] = await self._check(submission, part.name, points, student(turn), turn, end.error)
                     result.status = worse(result.status, found[part.name].status)
                 elif stopped is not None and part.name in points and part.role in ("answer", "test"):
                     hint = f"In {part.place}: {stopped}"
@@ -169,21 +174,31 @@ class Grader:
         exercise: str,
         points: Mapping[str, float],
         student: KernelStudent,
+        turn: Turn,
         visible_error: StudentError | None,
     ) -> ExerciseResult:
-        """Run one hidden check in a thread, for it waits for the kernel."""
+        """Run one hidden check in a thread, for it waits for the kernel and for its turn."""
         check = self.checks[submission.assignment][exercise]
         seed = self.seed(submission, exercise)
 
         def work() -> ExerciseResult:
-            return run_check(check, student, exercise=exercise, points=points[exercise], seed=seed)
+            with turn:
+                return run_check(check, student, exercise=exercise, points=points[exercise], seed=seed)
 
+        # The kernel's own limits end every question; this one ends a check that asks none, and lets nobody have a turn.
+        most = self.host.limits.total + self.host.limits.cell
+        task = asyncio.ensure_future(_in_thread(work))
         try:
-            # The kernel's own limits end every question; this one ends a check that asks none.
-            result = await asyncio.wait_for(_in_thread(work), self.host.limits.total + self.host.limits.cell)
-        except TimeoutError:
+            while not task.done() and (left := most - turn.seconds()) > 0:
+                await asyncio.wait({task}, timeout=left)
+        finally:
+            if not task.done():
+                task.cancel()
+                turn.end()
+        if not task.done():
             hint = "The check of this exercise broke; your instructor has been told."
             return ExerciseResult(exercise, 0.0, points[exercise], hint=hint, fault="the check does not end")
+        result = task.result()
         return settle(result, visible_error)
 
     @staticmethod

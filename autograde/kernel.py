@@ -30,6 +30,7 @@ from nbformat import NotebookNode
 from autograde.harness import REPLY_MIME
 from autograde.host import Host, Limits, silent
 from autograde.student import Student, StudentError, StudentStopped
+from autograde.turns import Turn
 from autograde.values import MAX_BYTES, encode
 
 #: Outputs of any other type could run in the page of whoever looks at them.
@@ -205,6 +206,10 @@ class Kernel:
         except (binascii.Error, ValueError):
             raise StudentError("ValueFormatError", "the bytes are not a value") from None
 
+    def excuse(self, seconds: float) -> None:
+        """Give the notebook these seconds more: it has lost them where others had their turn."""
+        self._deadline += seconds
+
     async def close(self) -> None:
         """End the process group, whatever state it is in, and remove the folders."""
         try:
@@ -341,14 +346,18 @@ class KernelStudent(Student):
         kernel: the student's process.
         sources: the source of each answer cell, by exercise.
         loop: the loop that the kernel belongs to.
+        turn: the check's turn in the grader's process, which others have while the kernel answers.
     """
 
-    def __init__(self, kernel: Kernel, sources: Mapping[str, str], loop: asyncio.AbstractEventLoop) -> None:
-        self._kernel, self._sources, self._loop = kernel, sources, loop
+    def __init__(
+        self, kernel: Kernel, sources: Mapping[str, str], loop: asyncio.AbstractEventLoop, turn: Turn | None = None
+    ) -> None:
+        self._kernel, self._sources, self._loop, self._turn = kernel, sources, loop, turn
 
     def exchange(self, request: bytes) -> bytes:
         """Send the request to the kernel and wait, in this thread, for its reply."""
-        return asyncio.run_coroutine_threadsafe(self._kernel.exchange(request), self._loop).result()
+        with self._turn.passed_on() if self._turn else contextlib.nullcontext():
+            return asyncio.run_coroutine_threadsafe(self._kernel.exchange(request), self._loop).result()
 
     def source(self, name: str) -> str:
         """Return the source of an answer cell."""

@@ -3,7 +3,9 @@
 import asyncio
 import csv
 import json
+import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import handin
@@ -13,11 +15,13 @@ import toy
 from click.testing import CliRunner
 from handin import below, code, notebook
 
-from autograde import grade, kernel
+from autograde import expect, grade, kernel
 from autograde.course import Course
 from autograde.grade import Grader, command, grade_batch
-from autograde.host import Host, Limits
-from autograde.submission import Batch, Submission
+from autograde.host import NONE, Host, Limits
+from autograde.student import NamespaceStudent
+from autograde.submission import Batch, Submission, find
+from autograde.turns import Turn
 
 STAMP = "2030-01-02 03:04:05 UTC"
 
@@ -206,6 +210,40 @@ def test_as_many_at_a_time_as_asked(monkeypatch):
     assert most == 3 and [r.student for r in results] == [str(i) for i in range(9)]
 
 
+def test_checks_at_the_same_time_do_not_spoil_each_others_comparisons(course, tmp_path):
+    # The seed and sys.stdout belong to the whole process: two checks that compare at once would share them.
+    reference = NamespaceStudent({})
+    code = "import time, torch\ndrawn = torch.rand(2)\ntime.sleep(0.05)\ndrawn = torch.cat([drawn, torch.rand(2)])"
+    wanted, stdout, overlapping, most = reference.run(code, "drawn"), sys.stdout, 0, 0
+
+    async def counted(self, request, exchange=kernel.Kernel.exchange):
+        nonlocal overlapping, most
+        overlapping += 1
+        most = max(most, overlapping)
+        try:
+            return await exchange(self, request)
+        finally:
+            overlapping -= 1
+
+    def compare(student, cases):
+        for number in range(3):
+            with cases(f"draw {number}"):
+                student.run("import time\ntime.sleep(0.5)")
+                expect.equal(reference.run(code, "drawn").tolist(), wanted.tolist(), "Another check has drawn.")
+
+    for student in ("ada", "emmy", "edsger"):
+        handin.put(tmp_path, student, notebook())
+    found = Course(course)
+    grader = Grader.of(found, ["sums"], "a", limits=Limits(), sandbox=NONE)
+    grader = replace(grader, checks={"sums": {"double": compare, "half": compare}})
+    with grader.host, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel.Kernel, "exchange", counted)
+        results = asyncio.run(grade_batch(grader, find(tmp_path, found.assignments), 3, lambda _: None))
+    assert {e.hint for r in results for e in r.exercises} == {""} and [r.score for r in results] == [6.0] * 3
+    assert most > 1, "students answer at the same time"
+    assert sys.stdout is stdout
+
+
 def test_a_check_that_does_not_end_is_a_fault_not_a_hang(course):
     import time
 
@@ -215,8 +253,11 @@ def test_a_check_that_does_not_end_is_a_fault_not_a_hang(course):
         "a",
         Host(Limits(cell=0.1, total=0.1)),
     )
-    result = asyncio.run(grader._check(Submission("ada", "sums", Path()), "half", {"half": 4.0}, None, None))
+    turn = Turn(grader.turns)
+    result = asyncio.run(grader._check(Submission("ada", "sums", Path()), "half", {"half": 4.0}, None, turn, None))
     assert result.fault == "the check does not end" and result.score == 0
+    with Turn(grader.turns):
+        assert turn.seconds() == 0  # others go on, while it is still at it
 
 
 @pytest.mark.parametrize(
