@@ -126,12 +126,15 @@ def run_check(
 
     The score is ``points`` times the weight of the passed cases over the weight of all that ran. A check that
     stops before its end (the student's process is gone, or the check itself broke) gives no points, for the
-    weight of what did not run is not known.
+    weight of what did not run is not known. What the check draws from PyTorch's global generator, such as a layer's
+    first weights, follows from the seed too, and the generator is left as it was.
     """
     cases = Cases(seed, brief)
     status, hint, fault = "graded", "", None
     try:
-        check(student, cases)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            check(student, cases)
     except Decided:
         pass
     except StudentStopped as stop:

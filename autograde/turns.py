@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import torch
+
 
 class Turns:
     """What the checks of one process take turns at."""
@@ -60,9 +62,11 @@ class Turn:
 
     @contextlib.contextmanager
     def passed_on(self) -> Iterator[None]:
-        """Let others have their turns while the body runs, and wait for one after it."""
+        """Let others have turns while the body runs, and wait for one after it; the random state is as it was then."""
+        state = torch.get_rng_state()
         self.end()
         try:
             yield
         finally:
             self.__enter__()
+            torch.set_rng_state(state)

@@ -120,6 +120,24 @@ def test_draws_come_from_the_seed() -> None:
     assert cases.randn(2, 3).shape == (2, 3) and cases.randn(1, dtype=torch.float32).dtype == torch.float32
 
 
+def test_what_a_check_draws_from_the_global_generator_follows_from_the_seed_and_leaves_no_trace() -> None:
+    drawn = []
+
+    def it(student, cases):
+        with cases("a layer's first weights"):
+            drawn.append(torch.nn.Linear(2, 2).weight.tolist())
+
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    run(it, seed=5)
+    torch.rand(3)
+    run(it, seed=5), run(it, seed=6)
+    assert drawn[0] == drawn[1] != drawn[2]
+    torch.set_rng_state(before)
+    run(it, seed=7)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def result(score: float, hint: str = "") -> ExerciseResult:
     return ExerciseResult("it", score, 6, hint=hint)
 
