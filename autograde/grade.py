@@ -383,7 +383,7 @@ def _grade_all(
     grader: Grader, batch: Batch, out: Path, jobs: int, entries: journal.Journal, signals: journal.Signals
 ) -> list[SubmissionResult]:
     """Grade a batch, and put what belongs to each submission where it belongs as soon as it is graded."""
-    threads = torch.get_num_threads()
+    threads, streams = torch.get_num_threads(), (sys.stdout, sys.stderr)
     torch.set_num_threads(1)  # the cores are the students'
     try:
         with console.progress("Grading", len(batch.submissions)) as tick:
@@ -395,7 +395,9 @@ def _grade_all(
 
             return signals.drive(grade_batch(grader, batch, jobs, done)) if batch.submissions else []
     finally:
+        grader.turns.close()
         torch.set_num_threads(threads)
+        sys.stdout, sys.stderr = streams  # which a check that does not end may have replaced
 
 
 def _prepare(out: Path, url: str, assignments: Sequence[Assignment]) -> None:

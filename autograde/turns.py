@@ -16,12 +16,27 @@ from collections.abc import Callable, Iterator
 import torch
 
 
+class Over(BaseException):
+    """There are no turns any more; no ``except Exception`` of a check should stop this."""
+
+
 class Turns:
     """What the checks of one process take turns at."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._whose: Turn | None = None
+        self._over = False
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Give no turns any more, and wait up to so many seconds for the end of the present one.
+
+        A run that is stopped leaves checks behind in their threads: what it prints must not land in a stdout of theirs.
+        """
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._whose is None, seconds)
 
 
 class Turn:
@@ -36,10 +51,16 @@ class Turn:
         self._turns, self._excuse, self._since = turns, excuse, 0.0
 
     def __enter__(self) -> Turn:
-        """Wait until nobody else has a turn."""
+        """Wait until nobody else has a turn.
+
+        Raises:
+            Over: when there are none any more.
+        """
         start = time.monotonic()
         with self._turns._changed:
-            self._turns._changed.wait_for(lambda: self._turns._whose is None)
+            self._turns._changed.wait_for(lambda: self._turns._over or self._turns._whose is None)
+            if self._turns._over:
+                raise Over
             self._turns._whose, self._since = self, time.monotonic()
         self._excuse(self._since - start)
         return self
@@ -53,7 +74,7 @@ class Turn:
         with self._turns._changed:
             if self._turns._whose is self:
                 self._turns._whose = None
-                self._turns._changed.notify()
+                self._turns._changed.notify_all()
 
     def seconds(self) -> float:
         """Return for how long it has been this one's turn: 0 where it is not."""
