@@ -367,6 +367,11 @@ def run(
             _forget(out, left, about)
             _restore(out, taken.values(), grader.templates)
             graded = _grade_all(grader, left, out, 1 if gpu else jobs or _cores(), entries, signals)
+        if grader.host.missing:
+            names = ", ".join(grader.host.missing)
+            console.note(
+                f"The notebooks import what is not installed here: {names}. Install it and grade again.", "bad"
+            )
         results = sorted([*taken.values(), *graded], key=lambda r: r.submission.key)
 
         for result, reason in gradebook.store(url, results, batch.students):

@@ -8,6 +8,7 @@ running cells and ending it in time, is :mod:`autograde.kernel`'s.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shutil
 import subprocess
@@ -24,12 +25,21 @@ from jupyter_client.manager import AsyncKernelManager
 from autograde import parent, sandbox
 from autograde.parent import WarmParent
 from autograde.sandbox import SandboxError
-from autograde.submission import MAX_FILE_BYTES
+from autograde.submission import MAX_FILE_BYTES, MisuseError
 
 #: The ways to run what students wrote. Only the first is safe with code that nobody has read.
 BUBBLEWRAP, NONE = "bubblewrap", "none"
 #: No history thread and file: nobody looks at it.
 _OPTIONS = ["--HistoryManager.enabled=False", "--InteractiveShell.colors=nocolor"]
+
+
+#: Prints where the packages lie that an interpreter finds by itself.
+_LOCATE = """
+import importlib.util, json, os, sys
+specs = {name: importlib.util.find_spec(name) for name in sys.argv[1:]}
+places = {name: list(spec.submodule_search_locations or [""])[0] for name, spec in specs.items() if spec}
+print(json.dumps({name: os.path.realpath(places[name]) if places.get(name) else None for name in specs}))
+"""
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,8 @@ class Host:
     gpu: bool = False
 
     root: Path = field(init=False)
+    #: Of ``modules`` those that cannot be imported; known when the first kernel has been started.
+    missing: Sequence[str] = field(default=(), init=False)
     _parent: WarmParent | None = field(default=None, init=False)
     _library: Path | None = field(default=None, init=False)
     _prepared: bool = field(default=False, init=False)
@@ -132,6 +144,7 @@ class Host:
 
         Raises:
             SandboxError: when a sandbox is asked for and cannot be made here.
+            MisuseError: when students' processes would run another copy of this package.
         """
         if self.sandbox == BUBBLEWRAP:
             sandbox.check()
@@ -139,7 +152,13 @@ class Host:
         try:
             if self.sandbox == BUBBLEWRAP and self._parent is None:
                 raise SandboxError("Kernels cannot be forked here, so they cannot enter a sandbox")
-            self._link(library_paths(self.packages))
+            links = library_paths(self.packages)
+            if __package__ in links:  # what forks kernels is that copy, and no sandbox would show its files
+                raise MisuseError(
+                    f"This is {links[__package__]}, and {sys.executable} itself imports another {__package__}. "
+                    "Leave PYTHONPATH out, or install this one (pip install -e .)."
+                )
+            self._link(links)
         except BaseException:
             self.__exit__()
             raise
@@ -189,7 +208,7 @@ class Host:
         async with self._preparing:
             if not self._prepared:
                 path = [str(self._library)] if self._library else []
-                await asyncio.to_thread(self._parent.prepare, self.modules, path)
+                self.missing = await asyncio.to_thread(self._parent.prepare, self.modules, path)
                 self._prepared = True
 
     def _place(self, files: Mapping[str, str]) -> Place:
@@ -230,16 +249,22 @@ class Host:
 
 
 def library_paths(packages: Iterable[Path]) -> dict[str, Path]:
-    """Return which of these packages an interpreter would not find by itself, by name."""
+    """Return which of these packages an interpreter would not find by itself, or find elsewhere, by name."""
     paths = {p.name: p for p in packages}
     if not paths:
         return {}
-    code = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if u.find_spec(n) is None])"
     with tempfile.TemporaryDirectory() as empty:
-        names = subprocess.run(
-            [sys.executable, "-c", code, *paths], cwd=empty, capture_output=True, text=True, check=True, timeout=60
-        ).stdout.split()
-    return {name: paths[name] for name in names}
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _LOCATE, *paths],
+            cwd=empty,
+            env=parent.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    found = json.loads(done.stdout)
+    return {name: path for name, path in paths.items() if found[name] != str(path.resolve())}
 
 
 def silent() -> logging.Logger:

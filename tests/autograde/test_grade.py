@@ -3,6 +3,9 @@
 import asyncio
 import csv
 import json
+import os
+import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -245,6 +248,26 @@ def test_checks_at_the_same_time_do_not_spoil_each_others_comparisons(course, tm
     assert {e.hint for r in results for e in r.exercises} == {""} and [r.score for r in results] == [6.0] * 3
     assert most > 1, "students answer at the same time"
     assert sys.stdout is stdout
+
+
+def test_what_the_notebooks_import_and_is_not_installed_is_the_instructors_to_know(tmp_path):
+    source = toy.SOURCE.replace("import fractions", "try:\n    import no_such_module\nexcept ImportError:\n    pass")
+    lacking = toy.make(tmp_path / "course", source=source)
+    handin.put(tmp_path / "in", "ada", notebook())
+    result = invoke(tmp_path / "in", "--out", tmp_path / "out", "--course", lacking)
+    assert result.exit_code == 0 and "import what is not installed here: no_such_module." in result.stderr
+
+
+def test_two_copies_of_the_grader_are_refused(course, tmp_path):
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(grade.__file__).parent, tmp_path / "copy" / "autograde", ignore=ignored)
+    handin.put(tmp_path / "in", "ada", notebook())
+    words = ["grade", tmp_path / "in", "--out", tmp_path / "out", "--course", course]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "copy")}
+    done = subprocess.run(
+        [sys.executable, "-m", "autograde", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "imports another autograde. Leave PYTHONPATH out" in " ".join(done.stderr.split())
 
 
 def test_a_check_that_does_not_end_is_a_fault_not_a_hang(course):

@@ -189,6 +189,22 @@ def test_nothing_is_left_behind_by_a_cancellation(host):
         os.kill(seen["pid"], 0)
 
 
+def test_a_courses_package_goes_before_another_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(parent, "available", lambda: FORKS)
+    package = tmp_path / "course" / "ravines"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("answer = 42\n")
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))  # no student's process gets this one
+    assert hosts.library_paths([package, Path(pytest.__file__).parent]) == {"ravines": package}
+    for kind in (BUBBLEWRAP, NONE):
+        with Host(QUICK, kind, [package], modules=["ravines"]) as entered:
+
+            async def body(run, ask, process):
+                assert await ask("import ravines; x = ravines.answer", "x") == 42
+
+            session(entered, body)
+
+
 def test_only_packages_that_are_not_found_are_linked(tmp_path, monkeypatch):
     monkeypatch.setattr(parent, "available", lambda: FORKS)  # whatever the last host of this module was
     package = tmp_path / "course" / "strange_helpers"
