@@ -126,6 +126,11 @@ def release(names: tuple[str, ...], check: bool, course_dir: Path | None) -> Non
 @click.option("--seed", type=int, default=0, show_default=True, help="Where the checks' seeds are drawn from.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Seeds to try each check with.")
 @click.option(
+    "--right-seeds",
+    type=click.IntRange(1),
+    help="Seeds to try right answers with, if more: shows a check that fails one right answer in a hundred.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     default=60,
@@ -140,6 +145,7 @@ def verify(
     jobs: int | None,
     seed: int,
     seeds: int,
+    right_seeds: int | None,
     timeout: float,
     kernel: bool,
     as_json: bool,
@@ -153,13 +159,14 @@ def verify(
     \b
     Example:  autograde verify
               autograde verify momentum --seeds 10 --json
+              autograde verify momentum --seeds 1 --right-seeds 200 --timeout 600
     """
     from autograde import console
     from autograde.verify import verify as run
 
     course = _course(course_dir)
     options = {"jobs": jobs, "seed": seed, "seeds": seeds, "timeout": timeout, "kernel": kernel}
-    rows = run(course, names, **options, progress=console.progress)
+    rows = run(course, names, **options, right_seeds=right_seeds, progress=console.progress)
     bad = [r for r in rows if not r.good]
     if as_json:
         _json({"rows": [r.plain() for r in rows], "as_expected": len(rows) - len(bad), "not": len(bad), "seed": seed})

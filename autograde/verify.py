@@ -41,6 +41,9 @@ _QUIET = {
     "PYTHONWARNINGS": "ignore",
 }
 
+#: The kinds of answers that must get full marks.
+_RIGHT = ("reference", "right")
+
 #: What PyTorch imports only when these are first used: four seconds that each process would pay again.
 _SLOW = {"torch._dynamo", "torch._decomp.decompositions_for_jvp"}
 _SLOW_USERS = ("torch.optim", "torch.func", "torch.compile", "functional")
@@ -114,6 +117,7 @@ def verify(
     jobs: int | None = None,
     seed: int = 0,
     seeds: int = 3,
+    right_seeds: int | None = None,
     timeout: float = 60,
     kernel: bool = False,
     progress: Callable[[str, int], contextlib.AbstractContextManager[Callable[[str], None]]] | None = None,
@@ -130,6 +134,8 @@ def verify(
         jobs: how many processes at once; by default one for each core.
         seed: where the checks' seeds are drawn from; the same one gives the same seeds.
         seeds: how many seeds each check is run with.
+        right_seeds: how many it is run with for the reference and right variants, if more: a check that one student in
+            a hundred fails with a right answer shows only then.
         timeout: seconds that one notebook may take, all seeds together.
         kernel: grade the reference and the blank notebook too, as ``autograde grade`` does, in real kernels.
         progress: shows how far it is, as :func:`autograde.console.progress` does.
@@ -144,9 +150,11 @@ def verify(
         _ = assignment.checks  # says what is missing before anything is run
         rows += _file_problems(assignment)
         tasks += _tasks(assignment)
-    drawn = {a.name: {e.name: _seeds(seed, a.name, e.name, seeds) for e in a.exercises} for a in chosen}
+    counts = {kind: max(seeds, right_seeds or 0) if kind in _RIGHT else seeds for kind in (*_RIGHT, "blank", "wrong")}
+    most = max(counts.values())
+    drawn = {a.name: {e.name: _seeds(seed, a.name, e.name, most) for e in a.exercises} for a in chosen}
     with (progress or _no_progress)("verify", len(tasks)) as done:
-        results = _run(tasks, drawn, jobs or len(os.sched_getaffinity(0)), timeout, done)
+        results = _run(tasks, drawn, counts, jobs or len(os.sched_getaffinity(0)), timeout, done)
     for task, result in zip(tasks, results, strict=True):
         rows += _rows(task, result)
     if kernel:
@@ -226,10 +234,9 @@ def _seeds(seed: int, assignment: str, exercise: str, count: int) -> list[int]:
     return [int.from_bytes(hashlib.sha256(t.encode()).digest()[:8]) >> 1 for t in texts]
 
 
-def _asked(task: _Task, seeds: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
-    """Return the seeds to run each check with: for a variant, the exercises that come after it need only one."""
-    counts = {name: 1 if task.exercise else len(seeds[name]) for name in task.reach}
-    counts[task.exercise] = len(seeds.get(task.exercise, ()))
+def _asked(task: _Task, seeds: Mapping[str, Sequence[int]], count: int) -> dict[str, Sequence[int]]:
+    """Return `count` seeds to run each check with: for a variant, the exercises that come after it need only one."""
+    counts = dict.fromkeys(task.reach, 1 if task.exercise else count) | {task.exercise: count}
     return {name: s[: counts.get(name, 0)] for name, s in seeds.items()}
 
 
@@ -267,7 +274,7 @@ def _problem(task: _Task, exercise: str, by_exercise: Mapping[str, Sequence[Find
     for f in by_exercise[exercise]:
         if task.kind == "blank" and f.score != 0:
             return f"nothing is written, but it gets {f.score:g} (seed {f.seed})"
-        if task.kind in ("reference", "right") and f.score != f.max_score:
+        if task.kind in _RIGHT and f.score != f.max_score:
             return f"a right answer gets {f.score:g} (seed {f.seed}): {f.hint}"
         if task.kind == "wrong" and f.score >= f.max_score:
             return f"a wrong answer loses nothing (seed {f.seed})"
@@ -278,7 +285,7 @@ def _problem(task: _Task, exercise: str, by_exercise: Mapping[str, Sequence[Find
             for f in found:
                 if name != exercise and f.score != f.max_score:
                     return f"it loses points on {name} too (seed {f.seed}): {f.hint}"
-    if task.kind in ("reference", "right") and errors:
+    if task.kind in _RIGHT and errors:
         return errors[0]
     return ""
 
@@ -312,11 +319,15 @@ class _Running:
 def _run(
     tasks: Sequence[_Task],
     seeds: Mapping[str, Mapping[str, Sequence[int]]],
+    counts: Mapping[str, int],
     jobs: int,
     timeout: float,
     done: Callable[[str], None],
 ) -> list[Rehearsal]:
-    """Rehearse each task in a process of its own, some at once. A process that hangs or dies is a result too."""
+    """Rehearse each task in a process of its own, some at once, with as many seeds as its kind of answer gets.
+
+    A process that hangs or dies is a result too.
+    """
     context = _server(_imported({task.assignment.name: task.assignment for task in tasks}.values()))
     results: list[Rehearsal | None] = [None] * len(tasks)
     rows = list(reversed(_alike(tasks)))
@@ -331,7 +342,7 @@ def _run(
         also = replace(task, reach=tuple(reach))
         names = bound(task.trunk, cells[len(task.trunk)].source) or frozenset()
         ahead = task.exercise if wrong >= _MANY else ""
-        asked = _asked(also, seeds[task.assignment.name])
+        asked = _asked(also, seeds[task.assignment.name], counts["right"])
         return Branch(cells[len(task.trunk) : last + 1], asked, names=names, ahead=ahead)
 
     def start() -> None:
@@ -341,7 +352,7 @@ def _run(
         branches = [
             Branch(
                 tasks[i].cells,
-                _asked(tasks[i], seeds[first.assignment.name]),
+                _asked(tasks[i], seeds[first.assignment.name], counts[tasks[i].kind]),
                 brief=tasks[i].kind == "wrong",
                 doubtful=tasks[i].doubtful,
             )

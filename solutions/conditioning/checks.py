@@ -107,9 +107,8 @@ def condition_number(student: Student, cases: Cases) -> None:
             (round(right), "Do not round the condition number."),
             (diagonal.max() / diagonal.min(), entries),
         ]
-        expect.no_mistake(kappa, mistakes)
         hint = "Divide the largest absolute eigenvalue by the smallest, in the precision of the input."
-        expect.close(kappa, right, hint)
+        expect.close(kappa, right, hint, mistakes)
     with cases("a saddle"):
         hessian = _symmetric([-cases.uniform(5, 9), 0.25, 3.0], cases)
         hint = "Take absolute values of the eigenvalues before the largest and the smallest."
@@ -155,19 +154,18 @@ def best_gradient_descent(student: Student, cases: Cases) -> None:
 
     with cases("the learning rate", weight=2):
         answer = best(low, high)
-        expect.no_mistake(answer[0], [(rate, "The learning rate comes first and the rate second.")])
         edge = "With 2/lambda_max the steepest direction never shrinks: that is the limit, not the best."
         safe = "With 1/lambda_max nothing bounces, but a larger learning rate helps the flat direction more."
         mistakes = [
+            (rate, "The learning rate comes first and the rate second."),
             (2 / high, edge),
             (1 / high, safe),
             (lr / 2, "You are off by a factor: put your learning rate into both terms of the maximum."),
             (1 / math.sqrt(low * high), "The geometric mean of the eigenvalues is not where the two terms meet."),
             (4 / (math.sqrt(low) + math.sqrt(high)) ** 2, "That is the learning rate for momentum, not for this."),
         ]
-        expect.no_mistake(answer[0], mistakes)
         hint = "At the best learning rate |1 - lr * lambda| is the same for the smallest and the largest eigenvalue."
-        expect.close(answer[0], lr, hint, what="The learning rate", rtol=1e-7)
+        expect.close(answer[0], lr, hint, mistakes, what="The learning rate", rtol=1e-7)
     with cases("the rate", weight=2):
         answer = best(low, high)
         root = math.sqrt(kappa)
@@ -178,9 +176,8 @@ def best_gradient_descent(student: Student, cases: Cases) -> None:
             (1 - 1 / kappa, "That is the rate of the learning rate 1/lambda_max, not of the best one."),
             ((floor - 1) / (floor + 1), "The condition number need not be an integer: divide with / and not with //."),
         ]
-        expect.no_mistake(answer[1], mistakes)
         hint = "The rate is |1 - lr * lambda| in the slowest direction, with the learning rate that you return."
-        expect.close(answer[1], rate, hint, what="The rate", rtol=1e-7)
+        expect.close(answer[1], rate, hint, mistakes, what="The rate", rtol=1e-7)
     with cases("other ravines"):
         hint = "The answer holds for one ravine and not for another: use lambda_min and lambda_max throughout."
         for low, high in ((cases.uniform(1e-4, 9e-4), 0.5), (3.0, cases.uniform(3e3, 3e4))):
@@ -225,8 +222,7 @@ def newton_step(student: Student, cases: Cases) -> None:
             (w - grad / hessian.diagonal(), "The diagonal is not the whole Hessian: solve with the full matrix."),
             (w - grad, "That is a gradient step: the Hessian is not in it."),
         ]
-        expect.no_mistake(answer, mistakes)
-        expect.close(answer, target, "On a quadratic loss, one step lands on the critical point exactly.")
+        expect.close(answer, target, "On a quadratic loss, one step lands on the critical point exactly.", mistakes)
     with cases("the inputs stay"):
         w, grad, hessian, target = problem([1.0, 3.0, cases.uniform(5, 9)])
         names = ["w", "grad", "hessian", "answer"]
@@ -511,8 +507,8 @@ def power_iteration(student: Student, cases: Cases) -> None:
         hill = _symmetric(spectrum(-top, 3.0, cases.integer(20, 30)), cases)
         value, vector, _ = _power(student, cases, hill, 80)
         hint = "The sign is lost: a length is never negative, the Rayleigh quotient has the sign."
-        expect.no_mistake(value, [(top, hint)])
-        expect.close(value, -top, "The eigenvalue is the one with the largest absolute value.", rtol=2e-4)
+        largest = "The eigenvalue is the one with the largest absolute value."
+        expect.close(value, -top, largest, [(top, hint)], rtol=2e-4)
         hint = "The eigenvector of a negative eigenvalue is wrong: v changes its sign in each step, and that is fine."
         expect.that(_along(vector, np.linalg.eigh(hill.numpy())[1][:, 0]) > 1 - 1e-6, hint)
     with cases("large and small curvature"):

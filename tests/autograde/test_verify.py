@@ -56,6 +56,17 @@ def test_what_behaves_is_as_expected(rows: list[Row]) -> None:
     assert row.plain()["as_expected"] is True
 
 
+def test_more_seeds_for_right_answers_find_a_check_that_fails_some(tmp_path: Path) -> None:
+    checks = toy.CHECKS.replace("2 * x, ", "2 * x + (x % 20 == 0), ", 1)  # wrong for one student in twenty
+    course = Course(toy.make(tmp_path, checks=checks))
+    few = verify(course, jobs=2, seeds=1)
+    assert {r.problem for r in few} == {""}, "with this one seed the check is right"
+    many = {r.variant: r for r in verify(course, jobs=2, seeds=1, right_seeds=80) if r.exercise == "double"}
+    for variant in ("the reference notebook", "a sum", "a lambda", "a shift"):
+        assert many[variant].problem.startswith("a right answer gets 1 (seed ") and many[variant].got == "1 to 2/2"
+    assert many["the blank notebook"].good and many["no sign"].got == "1/2"
+
+
 @pytest.mark.parametrize(
     ("variant", "words"),
     [
