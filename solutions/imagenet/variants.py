@@ -744,7 +744,10 @@ VARIANTS: dict[str, list[Variant]] = {
             "the usual tolerances, and patience",
             _probe(optimizer=_LBFGS.format("max_iter=1000, line_search_fn='strong_wolfe'")),
         ),
-        right("no line search", _probe(optimizer=_LBFGS.format("max_iter=3000"))),
+        right(
+            "no line search",
+            _probe(optimizer=_LBFGS.format("max_iter=3000, tolerance_grad=1e-9, tolerance_change=1e-13")),
+        ),
         right(
             "a module, and many steps of LBFGS",
             _probe(
