@@ -6,6 +6,8 @@ where that matters. Its value, the cell's last, is the score, which nbgrader tak
 
 from __future__ import annotations
 
+import hashlib
+import os
 import secrets
 import sys
 from collections.abc import Mapping
@@ -14,6 +16,10 @@ from typing import Any
 from autograde.cases import run_check
 from autograde.course import Course
 from autograde.student import NamespaceStudent
+
+#: The environment variable that fixes the checks' seeds, so that a second run gives the same grades; without it, each
+#: run draws its own. (``autograde grade`` has ``--seed``.)
+SEED = "AUTOGRADE_SEED"
 
 
 def score(assignment: str, exercise: str, namespace: Mapping[str, Any]) -> float:
@@ -25,7 +31,7 @@ def score(assignment: str, exercise: str, namespace: Mapping[str, Any]) -> float
         NamespaceStudent(namespace),
         exercise=exercise,
         points=points,
-        seed=secrets.randbits(63),
+        seed=_seed(assignment, exercise),
     )
     if result.fault:
         raise RuntimeError(result.fault)
@@ -33,3 +39,10 @@ def score(assignment: str, exercise: str, namespace: Mapping[str, Any]) -> float
         if not case.passed:
             print(f"{exercise}, {case.name}: {case.hint}", file=sys.stdout)
     return result.score
+
+
+def _seed(assignment: str, exercise: str) -> int:
+    given = os.environ.get(SEED)
+    if not given:
+        return secrets.randbits(63)
+    return int.from_bytes(hashlib.sha256(f"{given}/{assignment}/{exercise}".encode()).digest()[:8]) >> 1

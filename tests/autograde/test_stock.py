@@ -34,6 +34,27 @@ def test_score_is_the_points_earned(in_course, capsys, answer, points, printed) 
     assert text == "" if points == 4 else printed in text
 
 
+def test_the_seed_is_secret_unless_the_environment_gives_it(in_course: Path, monkeypatch) -> None:
+    asked = []
+
+    def half(x):
+        asked.append(x)
+        return x / 2
+
+    def numbers() -> list:
+        asked.clear()
+        stock.score("sums", "half", {"half": half})
+        return list(asked)
+
+    monkeypatch.delenv(stock.SEED, raising=False)
+    assert numbers() != numbers()
+    monkeypatch.setenv(stock.SEED, "5")
+    first = numbers()
+    assert first == numbers()
+    monkeypatch.setenv(stock.SEED, "6")
+    assert first != numbers()
+
+
 def test_a_check_that_breaks_is_an_error(in_course: Path) -> None:
     checks = in_course / "solutions" / "sums" / "checks.py"
     checks.write_text(checks.read_text().replace("x = cases.uniform(5, 1000)", "x = cases.nothing"))
